@@ -1,0 +1,246 @@
+"""The function behind each op: runs it on arrays, and records a node where a gradient is wanted.
+
+It is built once per op from a template, because what costs in an autograd for small arrays is
+generality: a loop over the inputs, a test that comes out the same at every call.  For
+`elementwise(np.multiply, x=lambda y: y, y=lambda x: x)` the template gives
+
+    def call(x, y):
+        if isinstance(x, Tensor):
+            x_value, x_node = x.data, x.node
+        else:
+            x_value, x_node = x, None
+        ...                                              # the same for y
+        try:
+            out = function(x_value, y_value)
+        except Exception as error:
+            raise failed(op, error, (x_value, y_value), (), {}) from None
+        wanted = 0
+        if x_node is not None and x_node.requires_grad:
+            wanted |= 1
+        if y_node is not None and y_node.requires_grad:
+            wanted |= 2
+        if not wanted or not (mode := recording_now()):
+            return unrecorded(out, (x, y))
+        if wanted == 1:
+            kept = (y_value,)                            # what the rule for x names
+        elif wanted == 2:
+            kept = (x_value,)
+        else:
+            kept = (x_value, y_value)
+        pattern = patterns[wanted] or op.pattern(wanted)
+        inputs = (x_node or constant_node(x), y_node or constant_node(y))
+        ...                                              # a new node, and a tensor that holds it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+from ..errors import AutogradError, NoRuleError, ShapeError
+from .door import RULES, bare, find_tensors, function_name, refuse_out
+from .tape import PROJECTION, Node, births, leaf, recording
+from .tensor import Tensor, as_tensor, constant
+
+_UNPACK = """
+    if isinstance({x}, Tensor):
+        {x}_value, {x}_node = {x}.data, {x}.node
+    else:
+        {x}_value, {x}_node = {x}, None"""
+_WANTED = """
+    if {x}_node is not None and {x}_node.requires_grad:
+        wanted |= {bit}"""
+_NO_RULE = """
+    if {x}_node is not None and {x}_node.requires_grad:
+        raise no_rule(op, {x!r}, {x})"""
+# Written out in every call: as a function it would cost 5 % of a small op.
+_RECORD = """
+    node = new(Node)
+    node.born = next(births)
+    node.rule = pattern
+    node.inputs = inputs
+    node.kept = kept
+    node.meta = meta
+    if type(out) is not ndarray:  # NumPy gives scalars for results without axes
+        out = asarray(out)
+    node.shape = shape = out.shape
+    node.value = None if shape else out[()]
+    node.dtype = out.dtype
+    node.requires_grad = True
+    node.name = node.owner = node.trace = node.cotangent = None
+    if mode is not True:
+        mode.recorded(node, out)
+    tensor = new(Tensor)
+    tensor.data = out
+    tensor.node = node
+    tensor.grad = None
+    return tensor
+"""
+_CALL = """
+def call({parameters}):{unpack}{bare}
+    try:
+        out = function({values}{passed})
+    except Exception as error:
+        raise failed(op, error, ({values},), {meta}) from None
+    wanted = 0{wanted}
+    if not wanted or not (mode := recording_now()):
+        return unrecorded(out, ({names},)){kept}
+    pattern = patterns[wanted] or op.pattern(wanted)
+    inputs = ({nodes},)
+    meta = {node_meta}
+"""
+
+
+def fixed_call(op: Any) -> Callable[..., Any]:
+    """The function of an op with a fixed number of arrays."""
+    names = op.inputs
+    optional = {name: "=None" for name in names if name in op.optional}
+    parameters = [name + optional.get(name, "") for name in names]
+    has_meta = bool(op.metadata)
+    targets = [name for name in names if name in op.rules]
+    source = _CALL.format(
+        parameters=", ".join(parameters + (["*meta", "**options"] if has_meta else [])),
+        unpack="".join(_UNPACK.format(x=x) for x in names),
+        bare="\n    if meta or options:\n        meta, options = plain(op, meta, options)" if has_meta else "",
+        values=", ".join(f"{x}_value" for x in names),
+        passed=", *meta, **options" if has_meta else "",
+        meta="meta, options" if has_meta else "(), {}",
+        wanted="".join(
+            _WANTED.format(x=x, bit=1 << i) if x in op.rules else _NO_RULE.format(x=x) for i, x in enumerate(names)
+        ),
+        names=", ".join(names),
+        kept=_kept_source(op, targets),
+        nodes=", ".join(f"{x}_node or constant_node({x})" for x in names),
+        node_meta="(meta, options) if meta or options else None" if has_meta else "None",
+    )
+    several = "    return record_results(pattern, inputs, kept, meta, out, mode)"
+    source += several if op.results else _RECORD
+    scope = {
+        **_RECORDING, "Tensor": Tensor, "function": op.function, "op": op, "failed": failed, "recording_now": recording.get,
+        "unrecorded": unrecorded, "constant_node": constant_node, "plain": plain,
+        "record_results": record_results, "patterns": op.patterns, "no_rule": no_rule,
+    }  # fmt: skip
+    return build(source, scope, "call")
+
+
+def _kept_source(op: Any, targets: list[str]) -> str:
+    """Which arrays are kept, by which inputs are wanted."""
+    lines = []
+    masks = [mask for mask in range(1, 1 << len(op.inputs)) if op.reachable(mask)]
+    for mask in masks:
+        kept = ", ".join("out" if name == "out" else f"{name}_value" for name in op.keep(mask))
+        test = "if" if not lines else "elif"
+        lines.append(f"\n    {test} wanted == {mask}:\n        kept = ({kept}{',' if kept else ''})")
+    return "".join(lines)
+
+
+def build(source: str, scope: dict[str, Any], name: str) -> Any:
+    """The function `name` that `source` defines, with `scope` as its globals."""
+    exec(_compiled(source), scope)
+    return scope[name]
+
+
+@cache
+def _compiled(source: str) -> CodeType:
+    # Ops of the same form share their text, and so the cost of compiling it.
+    return compile(source, "<rule>", "exec")
+
+
+def variadic_call(op: Any) -> Callable[..., Any]:
+    """The function of an op with any number of arrays; metadata by keyword only."""
+
+    def call(*arrays: Any, **options: Any) -> Any:
+        values = tuple([x.data if isinstance(x, Tensor) else x for x in arrays])
+        if options:
+            options = bare(options)
+        try:
+            out = op.function(*values, **options)
+        except Exception as error:
+            raise failed(op, error, values, (), options) from None
+        wanted = tuple([i for i, x in enumerate(arrays) if isinstance(x, Tensor) and x.requires_grad])
+        if not wanted or not (mode := recording.get()):
+            return unrecorded(out, arrays)
+        inputs = tuple([x.node if isinstance(x, Tensor) and x.node else constant_node(x) for x in arrays])
+        kept = tuple([values if name == "arrays" else out for name in op.keep(wanted)])
+        return record(op.pattern(wanted), inputs, kept, ((), options), out, mode)
+
+    return call
+
+
+def record(pattern: Any, inputs: tuple, kept: tuple, meta: Any, out: Any, mode: Any) -> Tensor:
+    """A tensor for `out`, with its entry on the tape."""
+    return _record(pattern, inputs, kept, meta, out, mode)
+
+
+def record_results(pattern: Any, inputs: tuple, kept: tuple, meta: Any, outs: Any, mode: Any) -> Any:
+    """Tensors for the results of an op with several: each a projection of the op's node."""
+    arrays = tuple([np.asarray(out) for out in outs])
+    # The op's own node has a tuple of shapes; `record` reads what it needs from any array.
+    parent = record(pattern, inputs, kept, meta, np.empty(0), True).node
+    parent.shape = tuple([array.shape for array in arrays])
+    parent.dtype = tuple([array.dtype for array in arrays])
+    if mode is not True:
+        mode.recorded(parent, arrays)
+    results = [record(PROJECTION, (parent,), (), i, array, mode) for i, array in enumerate(arrays)]
+    return type(outs)(results) if type(outs) in (tuple, list) else type(outs)(*results)
+
+
+def constant_node(value: Any) -> Any:
+    """What stands on the tape for an input that needs no gradient: a leaf, or the plain number."""
+    if type(value) is float or type(value) is int or value is None:
+        return value
+    if isinstance(value, Tensor):
+        if value.node is None:
+            value.node = leaf(value.data)
+        return value.node
+    return leaf(np.asarray(value))
+
+
+def unrecorded(out: Any, inputs: tuple) -> Any:
+    """The result where nothing is recorded: a tensor if any input was one, else as NumPy gave it."""
+    for value in inputs:
+        if isinstance(value, Tensor):
+            if type(out) in (tuple, list):
+                return type(out)(map(constant, out))
+            return constant(out)
+    return out
+
+
+def plain(op: Any, meta: tuple, options: dict) -> tuple[tuple, dict]:
+    """Metadata with arrays in place of tensors; a tensor that requires grad has no place there."""
+    for tensor in find_tensors((meta, options)):
+        if tensor.requires_grad:
+            raise no_rule(op, "an argument", tensor)
+    refuse_out(op.title, options)
+    return bare(meta), bare(options)
+
+
+def no_rule(op: Any, which: str, tensor: Tensor) -> NoRuleError:
+    """The error for a tensor that requires grad where an op has no derivative."""
+    return NoRuleError(
+        f"{op.title} has no derivative with respect to {which}, but {tensor.describe()} requires grad.  "
+        "Pass it out of the graph, t.detach(), or write the function with others that have one."
+    )
+
+
+def failed(op: Any, error: Exception, values: tuple, meta: tuple, options: dict) -> Exception:
+    """What an op raises instead of NumPy's error: with its name and the shapes it was given."""
+    if isinstance(error, AutogradError):
+        return error
+    shapes = " and ".join(str(np.shape(v)) if isinstance(v, np.ndarray) else repr(v)[:60] for v in values)
+    extra = "".join(f", {v!r}" for v in meta) + "".join(f", {k}={v!r}" for k, v in options.items())
+    message = f"{op.title} does not work on {shapes}{extra[:200]}: {error}{op.advice}"
+    if isinstance(error, ValueError):
+        return ShapeError(message)
+    # The class that NumPy users catch (IndexError, LinAlgError, TypeError ...) stays.
+    error.add_note(message)
+    return error
+
+
+_RECORDING = {"new": object.__new__, "Node": Node, "Tensor": Tensor, "births": births, "ndarray": np.ndarray,
+              "asarray": np.asarray}  # fmt: skip
+_record = build("def record(pattern, inputs, kept, meta, out, mode):" + _RECORD, dict(_RECORDING), "record")

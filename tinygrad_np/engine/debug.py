@@ -1,0 +1,74 @@
+"""Debug mode: nan and inf are named with their op and the line that recorded it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import NonFiniteError
+from .tape import Node, recording
+
+_PACKAGE = str(Path(__file__).parent.parent)
+
+
+class Debug:
+    """What `recording` holds in debug mode; ops and walks report to it."""
+
+    def recorded(self, node: Node, out: Any) -> None:
+        """Note the line that recorded `node`; refuse a value that is not finite."""
+        node.trace = _caller()
+        _refuse_nonfinite(out, f"the value of {node.describe()}")
+
+    def pulled(self, node: Node, gradients: tuple) -> None:
+        """Refuse gradients that are not finite."""
+        for i, gradient in zip(node.rule.wanted, gradients, strict=True):
+            data = getattr(gradient, "node", None) and gradient.data
+            _refuse_nonfinite(gradient if data is None else data, f"the gradient of {node.describe()}")
+
+
+@contextmanager
+def debug() -> Iterator[None]:
+    """Stop at the first nan or inf, forward or backward, and name the op and the line behind it.
+
+    Slower, as every value is looked at; meant for finding a mistake, not for training.
+
+    >>> import numpy as np, tinygrad_np as tg
+    >>> x = tg.Tensor([1.0, 0.0], requires_grad=True)
+    >>> with tg.debug(), np.errstate(divide="ignore"):  # doctest: +ELLIPSIS
+    ...     y = np.log(x)
+    Traceback (most recent call last):
+    tinygrad_np.errors.NonFiniteError: the value of `log` of shape (2,) ... has 1 inf among 2 entries...
+    """
+    token = recording.set(Debug())
+    try:
+        yield
+    finally:
+        recording.reset(token)
+
+
+def _caller() -> str:
+    """The line of the user's code that is running, as ` recorded at file:line`."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith((_PACKAGE, "<rule")):
+        frame = frame.f_back
+    return f" recorded at {frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def _refuse_nonfinite(value: Any, what: str) -> None:
+    for array in value if isinstance(value, tuple | list) else (value,):
+        if array is None or np.isfinite(array).all():
+            continue
+        array = np.asarray(array)
+        counts = {"nan": np.isnan(array).sum(), "inf": np.isinf(array).sum()}
+        bad = " and ".join(f"{n} {kind}" for kind, n in counts.items() if n)
+        first = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0]) if array.ndim else ()
+        raise NonFiniteError(
+            f"{what} has {bad} among {array.size} entries, the first at index {first}.  Its inputs were "
+            "finite, or an earlier op would have been named: look at their range (log or division at 0, "
+            "exp of a large number), or use a form that is stable there."
+        )

@@ -1,0 +1,92 @@
+"""NumPy's door: the table of rules, and what happens to a call that has none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ..errors import InPlaceError, NoRuleError
+
+RULES: dict[Any, Callable[..., Any]] = {}
+"""From a NumPy function (or a ufunc and the name of its method) to what runs it on tensors."""
+
+
+def is_tensor(value: Any) -> bool:
+    """Whether `value` is a Tensor; the class itself is defined later, on top of this table."""
+    return hasattr(value, "requires_grad") and hasattr(value, "node")
+
+
+def find_tensors(values: Any) -> Iterator[Any]:
+    """The tensors among arguments, also inside lists, tuples and dicts."""
+    for value in values.values() if isinstance(values, dict) else values:
+        if is_tensor(value):
+            yield value
+        elif isinstance(value, list | tuple | dict):
+            yield from find_tensors(value)
+
+
+def bare(value: Any) -> Any:
+    """Arguments with the arrays of the tensors in their place, also inside lists, tuples and dicts."""
+    if is_tensor(value):
+        return value.data
+    if isinstance(value, dict):
+        return {key: bare(v) for key, v in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(bare, value))
+    if type(value) is slice:
+        return slice(bare(value.start), bare(value.stop), bare(value.step))
+    return value
+
+
+def function_name(function: Any) -> str:
+    """How a reader writes it: `np.linalg.inv`, `np.add.reduce`."""
+    owner = getattr(function, "__self__", None)
+    if isinstance(owner, np.ufunc):
+        return f"np.{owner.__name__}.{function.__name__}"
+    module = (getattr(function, "__module__", None) or "numpy").split("._")[0]
+    name = f"{module}.{function.__name__}".replace("numpy.", "np.", 1)
+    return name.replace("tinygrad_np.ops.", "tg.").replace("tg.nn.", "tg.")
+
+
+def call_without_rule(function: Callable[..., Any], args: tuple, options: dict) -> Any:
+    """Run a function that has no rule: on constants it may, else its gradient would be cut."""
+    name = function_name(function)
+    refuse_out(name, options)
+    wanting = next((t for t in find_tensors([args, options]) if t.requires_grad), None)
+    if wanting is None:
+        return function(*bare(args), **bare(options))
+    raise NoRuleError(
+        f"{name} has no derivative rule here, and {wanting.describe()} requires grad: calling it would cut the "
+        "gradient silently.  Write it with functions that have one, declare a rule (see 'How to add an op' in the "
+        "README), or take the tensor out of the graph on purpose: t.detach() or t.data."
+    )
+
+
+def refuse_out(name: str, options: dict) -> None:
+    """`out=` is a write that the tape cannot follow."""
+    if options.get("out") is not None:
+        raise InPlaceError(
+            f"{name}(..., out=...) writes its result into an existing array, and the tape cannot follow a write.  "
+            f"Leave out= away: y = {name}(...)."
+        )
+
+
+def ufunc_inputs(ufunc: np.ufunc, inputs: tuple, options: dict) -> list[Any]:
+    """The inputs of a ufunc with its keywords taken into account, or a refusal."""
+    name = function_name(ufunc)
+    refuse_out(name, options)
+    if options.get("where", True) is not True:
+        raise NoRuleError(
+            f"{name}(..., where=...) leaves the other entries undefined.  Write np.where(mask, {name}(...), other) "
+            "to say what they are."
+        )
+    # These change neither the result nor its gradient.
+    harmless = {"out", "where", "casting", "order", "subok", "dtype"}
+    if unknown := [key for key in options if key not in harmless]:
+        raise NoRuleError(f"{name} with {', '.join(unknown)}= has no derivative rule here.  Leave it away.")
+    dtype = options.get("dtype")
+    if dtype is None:
+        return list(inputs)
+    return [RULES["astype"](x, dtype) if is_tensor(x) else np.asarray(x, dtype) for x in inputs]

@@ -1,0 +1,183 @@
+"""The tape: the nodes an output came from, in the order they were born.
+
+A node holds arrays and other nodes, never tensors, so there are no reference cycles: memory goes
+when the last reference goes.  Each node carries a running number, and an input is always born
+before its output, so sorting by that number is all the topological order anyone needs.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+births = count(1)
+
+# True, False, or a Debug object: the one piece of state, local to the context (thread, task).
+recording: ContextVar[Any] = ContextVar("tinygrad_np.recording", default=True)
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Record nothing inside the block (or inside the decorated function).
+
+    >>> import numpy as np, tinygrad_np as tg
+    >>> w = tg.Tensor([1.0, 2.0], requires_grad=True)
+    >>> with tg.no_grad():
+    ...     y = w * 2
+    >>> y.requires_grad
+    False
+    """
+    token = recording.set(False)
+    try:
+        yield
+    finally:
+        recording.reset(token)
+
+
+class Node:
+    """One entry of the tape: what was computed, from which nodes, and what its rule kept.
+
+    `inputs` holds a Node per array input, or the plain number where the input was one.
+    `kept` is the tuple of arrays that the rule names; None once a backward pass has used it up.
+    `shape` and `dtype` are those of the result (tuples of them for an op with several results).
+    `owner` is a weak reference to the tensor that wants the gradient: a leaf, or retain_grad().
+    `value` and `cotangent` are filled for single numbers only, which cost nothing to remember.
+    """
+
+    __slots__ = (
+        "__weakref__", "born", "cotangent", "dtype", "inputs", "kept", "meta", "name", "owner",
+        "requires_grad", "rule", "shape", "trace", "value",
+    )  # fmt: skip
+
+    born: int
+    rule: Any
+    inputs: tuple[Any, ...]
+    kept: tuple[Any, ...] | None
+    meta: Any
+    shape: Any
+    dtype: Any
+    name: str | None
+    owner: weakref.ref[Any] | None
+    requires_grad: bool
+    trace: str | None
+    value: Any
+    cotangent: Any
+
+    @property
+    def is_leaf(self) -> bool:
+        """True where no op made this value: a parameter or data."""
+        return self.rule is None
+
+    @property
+    def op_name(self) -> str:
+        """The op that made this value, or what kind of leaf it is."""
+        if self.rule is not None:
+            return self.rule.op.name
+        return "parameter" if self.requires_grad else "constant"
+
+    def describe(self) -> str:
+        """The op with its result's shape, and where it was recorded if debug mode knows."""
+        name = f" {self.name!r}" if self.name else ""
+        return f"`{self.op_name}`{name} of shape {self.shape}" + (self.trace or "")
+
+
+def leaf(array: np.ndarray, requires_grad: bool = False, name: str | None = None) -> Node:
+    """A node that no op made."""
+    node = Node()
+    node.born = next(births)
+    node.rule = node.meta = node.owner = node.trace = node.cotangent = node.value = None
+    node.inputs = node.kept = ()
+    node.shape, node.dtype = array.shape, array.dtype
+    node.requires_grad, node.name = requires_grad, name
+    if not node.shape:
+        node.value = array[()]
+    return node
+
+
+def ancestors(roots: Iterable[Node], since: int = 0) -> list[Node]:
+    """The nodes that `roots` came from, themselves included, oldest first.
+
+    Nodes born before `since` are left out, with all that lies behind them.
+    """
+    found = {id(node): node for node in roots}
+    stack = list(found.values())
+    while stack:
+        for node in stack.pop().inputs:
+            # A plain number among the inputs has no node.
+            if type(node) is Node and id(node) not in found and node.born >= since:
+                found[id(node)] = node
+                stack.append(node)
+    return sorted(found.values(), key=lambda node: node.born)
+
+
+class _Projection:
+    """The rule of a node that stands for one result of an op with several; `meta` says which."""
+
+    name = "result"
+    keep = ()
+    wanted = (0,)
+
+    @property
+    def op(self) -> _Projection:
+        return self
+
+
+PROJECTION = _Projection()
+
+
+class Tape:
+    """The record behind a tensor: iterable, indexable, printable; entries oldest first.
+
+    Iterating gives the `Node` of each entry; `print(tape)` shows one line per entry with its op,
+    inputs, shape, dtype and what is kept for the backward pass.
+
+    >>> import tinygrad_np as tg
+    >>> w = tg.Tensor([1.0, 2.0], requires_grad=True, name="w")
+    >>> print(tg.tape((w * w).sum()))
+     #  op         inputs  shape  dtype    kept
+     0  parameter          (2,)   float64          w
+     1  multiply   w w     (2,)   float64  x y
+     2  sum        %1      ()     float64
+    """
+
+    def __init__(self, roots: Iterable[Node]) -> None:
+        self.nodes = ancestors(roots)
+        self._index = {node.born: i for i, node in enumerate(self.nodes)}
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes)
+
+    def __getitem__(self, index: int) -> Node:
+        return self.nodes[index]
+
+    def label(self, value: Any) -> str:
+        """What an input is called on this tape: its name, `%` and its line, or the number."""
+        if not isinstance(value, Node):
+            return f"{value:g}" if isinstance(value, float) else str(value)
+        return value.name or f"%{self._index[value.born]}"
+
+    def __str__(self) -> str:
+        rows = [(" #", "op", "inputs", "shape", "dtype", "kept", "")]
+        rows += [self._row(i, node) for i, node in enumerate(self.nodes)]
+        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows)
+        return "\n".join(line.rstrip() for line in lines)
+
+    def _row(self, i: int, node: Node) -> tuple[str, ...]:
+        inputs = " ".join(self.label(value) for value in node.inputs)
+        if node.kept is None:
+            kept = "(freed)"
+        else:
+            kept = " ".join(node.rule.keep) if node.rule else ""
+        return (f"{i:2d}", node.op_name, inputs, str(node.shape), str(node.dtype), kept, node.name or "")
+
+    __repr__ = __str__

@@ -1,0 +1,402 @@
+"""The Tensor: an array, the node it came from, and a gradient.
+
+Operators and methods look their rule up in the table behind NumPy's door, which starts empty and is
+filled by `op.py`: that is how they can be methods here although ops make tensors.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import AutogradError, BackwardError, DetachError, DtypeError, InPlaceError, ShapeError
+from .door import RULES, call_without_rule, ufunc_inputs
+from .tape import Node, Tape, leaf, recording
+from .walk import pull_back
+
+def late(function: Callable[..., Any], reflected: bool = False) -> Callable[..., Any]:
+    """A method that runs the rule of a NumPy function; `settle` puts the rule itself in its place."""
+
+    @wraps(function)
+    def method(self: Tensor, *args: Any, **options: Any) -> Any:
+        return _settled(function, reflected)(self, *args, **options)
+
+    method.late = (function, reflected)  # type: ignore[attr-defined]
+    return method
+
+
+def settle() -> None:
+    """Replace the late methods by the rules, now that there are some: one call less per operator."""
+    for name, method in list(vars(Tensor).items()):
+        if hasattr(method, "late") and method.late[0] in RULES:
+            setattr(Tensor, name, _settled(*method.late))
+
+
+def _settled(function: Callable[..., Any], reflected: bool) -> Callable[..., Any]:
+    rule = RULES[function]
+    return (lambda self, other: rule(other, self)) if reflected else rule
+
+
+def in_place(ufunc: np.ufunc) -> Callable[..., Any]:
+    """`t += v`: a new tensor bound to the same name, as for a number.
+
+    Only a parameter inside no_grad() is updated in its own array: there the new tensor would have
+    lost requires_grad, and what is meant is the step of an optimizer.
+    """
+
+    def method(self: Tensor, other: Any) -> Any:
+        if recording.get() or not (self.requires_grad and self.is_leaf):
+            return RULES[ufunc](self, other)
+        ufunc(self.data, other.data if isinstance(other, Tensor) else other, out=self.data, casting="same_kind")
+        return self
+
+    return method
+
+
+class Tensor:
+    """An array that remembers how it was computed, so that gradients can flow back through it.
+
+    `data`: anything `np.asarray` takes.  With `requires_grad=True` it must be of a floating dtype,
+    and it is copied, because an update writes into it; otherwise an array is shared, not copied.
+    `name` is what pictures, tapes and errors call it.
+
+    >>> import numpy as np, tinygrad_np as tg
+    >>> W = tg.Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True, name="W")
+    >>> loss = np.sum(W ** 2)
+    >>> loss.backward()
+    >>> W.grad
+    Tensor([[2., 4.],
+            [6., 8.]])
+    """
+
+    __slots__ = ("__weakref__", "data", "grad", "node")
+    __hash__ = object.__hash__
+
+    data: np.ndarray
+    node: Node | None
+    grad: Tensor | None
+
+    def __init__(
+        self, data: Any, requires_grad: bool = False, name: str | None = None, dtype: npt.DTypeLike | None = None
+    ) -> None:
+        if isinstance(data, Tensor):
+            if data.requires_grad:
+                raise DetachError(
+                    f"Tensor({data.describe()}) would cut it out of its graph silently.  Write "
+                    "Tensor(t.detach()) to do so on purpose, or t.copy() to stay in the graph."
+                )
+            data = data.data
+        copy = True if requires_grad else None
+        self.data = _checked(np.array(data, dtype=dtype, copy=copy), requires_grad)
+        self.grad = None
+        self.node = leaf(self.data, requires_grad, name)
+        self.node.owner = weakref.ref(self)
+
+    # -- what it is ---------------------------------------------------------------------------
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow to this tensor.  Can be set on leaves of a floating dtype."""
+        return self.node is not None and self.node.requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if self.node is not None and self.node.rule is not None:
+            raise AutogradError(
+                f"requires_grad of {self.describe()} follows from how it was computed.  Write t.detach() "
+                "for a tensor without a graph; set requires_grad on the leaves."
+            )
+        _checked(self.data, value)
+        # A new node: graphs recorded earlier saw this tensor as it was then.
+        self.node = leaf(self.data, value, self.name)
+        self.node.owner = weakref.ref(self)
+
+    @property
+    def is_leaf(self) -> bool:
+        """True for parameters and data, False for what an op recorded."""
+        return self.node is None or self.node.rule is None
+
+    @property
+    def name(self) -> str | None:
+        """The name shown in pictures, tapes and errors; can be set at any time."""
+        return None if self.node is None else self.node.name
+
+    @name.setter
+    def name(self, name: str | None) -> None:
+        if self.node is None:
+            self.node = leaf(self.data)
+        self.node.name = name
+
+    shape = property(lambda self: self.data.shape, doc="The length of each axis.")
+    ndim = property(lambda self: self.data.ndim, doc="The number of axes.")
+    size = property(lambda self: self.data.size, doc="The number of entries.")
+    dtype = property(lambda self: self.data.dtype, doc="The dtype of the array.")
+    nbytes = property(lambda self: self.data.nbytes, doc="The bytes of the array.")
+    itemsize = property(lambda self: self.data.itemsize, doc="The bytes of one entry.")
+    base = property(lambda self: self.data.base, doc="The array whose memory this one shares, or None.")
+    T = property(lambda self: RULES[np.transpose](self), doc="The axes reversed.")
+    mT = property(lambda self: RULES[np.matrix_transpose](self), doc="The last two axes swapped.")
+
+    def describe(self) -> str:
+        """One line for messages: name, shape and dtype."""
+        name = f" {self.name!r}" if self.name else ""
+        return f"the tensor{name} of shape {self.shape} and dtype {self.dtype}"
+
+    # -- gradients ----------------------------------------------------------------------------
+
+    def backward(self, cotangent: Any = None, *, retain_graph: bool = False, create_graph: bool = False) -> None:
+        """Add the gradient of this tensor to `.grad` of every leaf that requires one.
+
+        A tensor of one entry starts from 1; any other needs a `cotangent` of its own shape, and the
+        gradient is that of `(self * cotangent).sum()`.  What rules kept is dropped on the way, unless
+        `retain_graph`; with `create_graph` the gradients are recorded and can be differentiated again.
+        Raises BackwardError if nothing requires grad, if the tensor is not one number, or if the tape
+        was used up; ShapeError if the cotangent has another shape.
+        """
+        if not self.requires_grad:
+            raise BackwardError(
+                f"{self.describe()} does not depend on anything that requires grad, so backward() has nowhere "
+                "to go.  Make the parameters with Tensor(..., requires_grad=True), and compute outside no_grad()."
+            )
+        g = self._cotangent(cotangent)
+        if not create_graph:
+            gradients = pull_back([(self.node, g)], free=not retain_graph)
+        else:
+            token = recording.set(recording.get() or True)
+            try:
+                gradients = pull_back([(self.node, as_tensor(g))], lift=lifted)
+            finally:
+                recording.reset(token)
+        for node, gradient in gradients.items():
+            owner = node.owner()
+            if owner is not None:
+                gradient = as_tensor(gradient)
+                owner.grad = gradient if owner.grad is None else _joined(owner.grad, gradient)
+
+    def _cotangent(self, cotangent: Any) -> Any:
+        if cotangent is None:
+            if self.data.size != 1:
+                raise BackwardError(
+                    f"backward() starts from one number, but {self.describe()} has {self.data.size}.  Reduce it "
+                    "first (loss.sum().backward() or .mean()), or give a cotangent of its shape: t.backward(g)."
+                )
+            return np.ones(self.data.shape, self.data.dtype)
+        if not isinstance(cotangent, Tensor):
+            cotangent = np.asarray(cotangent)
+        if cotangent.shape != self.data.shape:
+            raise ShapeError(
+                f"a cotangent of shape {cotangent.shape} does not fit {self.describe()}: it holds one weight "
+                f"for each entry.  Give one of shape {self.data.shape}."
+            )
+        if cotangent.dtype.kind not in "fciub":
+            raise DtypeError(f"a cotangent holds numbers, not {cotangent.dtype}.")
+        return cotangent
+
+    def retain_grad(self) -> Tensor:
+        """Keep this tensor's gradient too, although it is not a leaf.  Returns the tensor."""
+        if not self.requires_grad or self.node is None:
+            raise BackwardError(f"{self.describe()} does not require grad, so there is none to retain.")
+        self.node.owner = weakref.ref(self)
+        return self
+
+    def zero_grad(self) -> None:
+        """Forget the gradient: the next backward() starts afresh."""
+        self.grad = None
+
+    def detach(self) -> Tensor:
+        """A tensor that shares this one's array and has no graph."""
+        return constant(self.data)
+
+    def numpy(self) -> np.ndarray:
+        """The array itself, out of the graph.  Shared, not copied."""
+        return self.data
+
+    # -- NumPy's door -------------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        called = method == "__call__"
+        rule = RULES.get(ufunc if called else (ufunc, method))
+        if rule is None:
+            return call_without_rule(ufunc if called else getattr(ufunc, method), inputs, options)
+        if called and options:
+            return rule(*ufunc_inputs(ufunc, inputs, options))
+        return rule(*inputs, **options)
+
+    def __array_function__(self, function: Callable, types: Any, args: tuple, options: dict) -> Any:
+        rule = RULES.get(function)
+        if rule is None:
+            return call_without_rule(function, args, options)
+        return rule(*args, **options)
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
+        if self.requires_grad:
+            raise DetachError(
+                f"NumPy asked for the bare array of {self.describe()}, which requires grad: its gradient would be "
+                "cut silently.  Write np.dot(a, t) instead of a.dot(t), np.stack([...]) instead of np.array([...]), "
+                "or take it out on purpose: t.data, or t.detach()."
+            )
+        return np.array(self.data, dtype=dtype, copy=copy)
+
+    # -- one number, containers, text ---------------------------------------------------------
+
+    def item(self) -> Any:
+        """The only entry, as a Python number."""
+        return self.data.item()
+
+    def tolist(self) -> Any:
+        """The entries as nested lists of Python numbers."""
+        return self.data.tolist()
+
+    def __float__(self) -> float:
+        return float(self.data)
+
+    def __int__(self) -> int:
+        return int(self.data)
+
+    def __index__(self) -> int:
+        return self.data.__index__()
+
+    def __complex__(self) -> complex:
+        return complex(self.data)
+
+    def __bool__(self) -> bool:
+        return bool(self.data)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __iter__(self) -> Iterator[Any]:
+        # One op with a result per row: a getitem per row would make a full-size gradient for each.
+        return iter(RULES[np.unstack](self))
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((self == value).any())
+
+    def __getitem__(self, index: Any) -> Any:
+        return RULES["getitem"](self, index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if self.requires_grad or (isinstance(value, Tensor) and value.requires_grad):
+            raise InPlaceError(
+                f"t[{index!r}] = ... writes into {self.describe()}, which is recorded: the tape cannot follow a "
+                "write.  Write np.where(mask, value, t) for a new tensor, or t.data[...] = ... to change a "
+                "parameter between steps."
+            )
+        self.data[index] = value.data if isinstance(value, Tensor) else value
+
+    def __repr__(self) -> str:
+        text = np.array2string(self.data, separator=", ", prefix="Tensor(")
+        notes = [f"dtype={self.dtype}"] if self.dtype != np.float64 else []
+        if self.name:
+            notes.append(f"name={self.name!r}")
+        if self.requires_grad:
+            notes.append("requires_grad=True" if self.is_leaf else f"op={self.node.op_name}")  # type: ignore[union-attr]
+        return f"Tensor({', '.join([text, *notes])})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.data[()], spec) if spec else str(self)
+
+    def __str__(self) -> str:
+        return str(self.data) if not self.requires_grad else repr(self)
+
+    def __reduce__(self) -> tuple:
+        # Copies and pickles are leaves: a graph stays with the tensors that recorded it.
+        return type(self), (self.data, self.requires_grad, self.name)
+
+    # -- operators and methods: NumPy's functions ---------------------------------------------
+
+    __neg__, __pos__, __abs__ = late(np.negative), late(np.positive), late(np.absolute)
+    __add__, __radd__ = late(np.add), late(np.add, reflected=True)
+    __sub__, __rsub__ = late(np.subtract), late(np.subtract, reflected=True)
+    __mul__, __rmul__ = late(np.multiply), late(np.multiply, reflected=True)
+    __truediv__, __rtruediv__ = late(np.divide), late(np.divide, reflected=True)
+    __floordiv__, __rfloordiv__ = late(np.floor_divide), late(np.floor_divide, reflected=True)
+    __mod__, __rmod__ = late(np.remainder), late(np.remainder, reflected=True)
+    __pow__, __rpow__ = late(np.power), late(np.power, reflected=True)
+    __matmul__, __rmatmul__ = late(np.matmul), late(np.matmul, reflected=True)
+    __iadd__, __isub__ = in_place(np.add), in_place(np.subtract)
+    __imul__, __itruediv__ = in_place(np.multiply), in_place(np.divide)
+    __lt__, __le__, __gt__, __ge__ = late(np.less), late(np.less_equal), late(np.greater), late(np.greater_equal)
+    __eq__, __ne__ = late(np.equal), late(np.not_equal)  # type: ignore[assignment]
+    sum, prod, mean, var, std = late(np.sum), late(np.prod), late(np.mean), late(np.var), late(np.std)
+    max, min, cumsum, cumprod = late(np.max), late(np.min), late(np.cumsum), late(np.cumprod)
+    all, any, argmax, argmin, argsort = late(np.all), late(np.any), late(np.argmax), late(np.argmin), late(np.argsort)
+    nonzero, searchsorted, round, clip = late(np.nonzero), late(np.searchsorted), late(np.round), late(np.clip)
+    ravel, flatten, squeeze, swapaxes = late(np.ravel), late(np.ravel), late(np.squeeze), late(np.swapaxes)
+    repeat, take, diagonal, trace = late(np.repeat), late(np.take), late(np.diagonal), late(np.trace)
+    dot, copy, conj, conjugate = late(np.dot), late(np.copy), late(np.conj), late(np.conj)
+
+    def astype(self, dtype: npt.DTypeLike, **options: Any) -> Any:
+        """This tensor in another dtype; a plain array if that dtype cannot carry a gradient."""
+        return RULES["astype"](self, dtype, **options)
+
+    def reshape(self, *shape: Any, **options: Any) -> Tensor:
+        """The same entries in another shape: `t.reshape(2, 3)` or `t.reshape((2, 3))`."""
+        return RULES[np.reshape](self, shape[0] if len(shape) == 1 else shape, **options)
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """The axes permuted (reversed without arguments): `t.transpose(1, 0)` or `t.transpose((1, 0))`."""
+        return RULES[np.transpose](self, axes[0] if len(axes) == 1 else axes or None)
+
+
+def constant(array: Any) -> Tensor:
+    """A tensor without a graph that shares `array`."""
+    tensor = Tensor.__new__(Tensor)
+    tensor.data = array if type(array) is np.ndarray else np.asarray(array)
+    tensor.node = tensor.grad = None
+    return tensor
+
+
+def as_tensor(value: Any) -> Tensor:
+    """`value` itself if it is a tensor, else a constant."""
+    return value if isinstance(value, Tensor) else constant(value)
+
+
+def attached(array: Any, node: Node) -> Tensor:
+    """A tensor that shares `array` and came from `node`."""
+    tensor = constant(array)
+    tensor.node = node
+    return tensor
+
+
+def lifted(array: Any, node: Node) -> Any:
+    """What the backward pass works with when it is recorded itself."""
+    return attached(array, node) if type(node) is Node and node.requires_grad else array
+
+
+def tape(tensor: Tensor) -> Tape:
+    """The record behind `tensor`: iterable, indexable, printable, one line per entry.
+
+    >>> import tinygrad_np as tg
+    >>> a = tg.Tensor(2.0, requires_grad=True, name="a")
+    >>> [node.op_name for node in tg.tape(a * 3 + 1)]
+    ['parameter', 'multiply', 'add']
+    """
+    if not isinstance(tensor, Tensor):
+        raise AutogradError(f"tape() reads the record of a Tensor, and got {type(tensor).__name__}.")
+    return Tape([tensor.node or leaf(tensor.data)])
+
+
+def _checked(array: np.ndarray, requires_grad: bool) -> np.ndarray:
+    kind = array.dtype.kind
+    if kind not in "fciub":
+        raise DtypeError(
+            f"a Tensor holds numbers, and this array of shape {array.shape} has dtype {array.dtype}.  A ragged "
+            "list gives dtype object: make all rows equally long.  Turn text into numbers first."
+        )
+    if requires_grad and kind not in "fc":
+        raise DtypeError(
+            f"a tensor of dtype {array.dtype} cannot require grad: a function of whole numbers has no derivative.  "
+            "Write Tensor(x, dtype=float, requires_grad=True), or give numbers with a decimal point."
+        )
+    return array
+
+
+def _joined(old: Tensor, new: Tensor) -> Tensor:
+    # Out of place: somebody may hold the gradient of the last step.
+    return old + new if old.requires_grad or new.requires_grad else constant(old.data + new.data)

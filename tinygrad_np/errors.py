@@ -1,0 +1,37 @@
+"""The exception tree.  Every message says what happened, why, and what to write instead."""
+
+
+class AutogradError(Exception):
+    """Base of every error that tinygrad_np raises itself."""
+
+
+class ShapeError(AutogradError, ValueError):
+    """Shapes that do not fit each other, or a cotangent that does not fit its tensor."""
+
+
+class DtypeError(AutogradError, TypeError):
+    """A dtype that cannot carry a gradient (integers, booleans, objects, strings)."""
+
+
+class NoRuleError(AutogradError, TypeError):
+    """A NumPy function, a keyword or a way of calling that has no derivative rule."""
+
+
+class DetachError(AutogradError, TypeError):
+    """Something asked for the bare array of a tensor that requires grad."""
+
+
+class InPlaceError(AutogradError, TypeError):
+    """A write into a tensor, or into `out=`, that the tape could not follow."""
+
+
+class BackwardError(AutogradError, RuntimeError):
+    """A backward pass that cannot run: no gradient required, not one number, tape already used."""
+
+
+class NonFiniteError(AutogradError, FloatingPointError):
+    """nan or inf met in debug mode."""
+
+
+class RuleError(AutogradError, TypeError):
+    """A derivative rule that was declared wrongly; raised at import."""
