@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from .engine.call import record
 from .engine.op import linear
 from .engine.tape import Node, ancestors, leaf, recording
 from .engine.tensor import Tensor, as_tensor, attached, lifted
@@ -47,3 +46,193 @@ def _fresh(value: Any, transform: str) -> Tensor:
             f"(shape {array.shape}).  Write {transform}(f)(np.asarray(x, float)), or choose other arguments by argnums."
         )
     return attached(array, leaf(array, requires_grad=True))
+
+
+class _Arguments:
+    """The arguments of a function with fresh tensors in the place of those to differentiate."""
+
+    def __init__(self, args: tuple, argnums: int | tuple[int, ...], transform: str) -> None:
+        self.one = isinstance(argnums, int)
+        wanted = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+        for i in wanted:
+            if not -len(args) <= i < len(args):
+                raise IndexError(
+                    f"{transform} is asked for argument {i} of a call with {len(args)} positional arguments.  "
+                    "Pass the arguments to differentiate by position, and count from 0 in argnums."
+                )
+        self.given = [args[i] for i in wanted]
+        self.tensors = [_map(lambda value: _fresh(value, transform), value) for value in self.given]
+        by_position = dict(zip([i % len(args) for i in wanted], self.tensors, strict=True))
+        self.args = [by_position.get(i, value) for i, value in enumerate(args)]
+        self.nodes = {tensor.node: tensor for tensor in _leaves(self.tensors)}
+        self.tensors_given = any(isinstance(value, Tensor) for value in _leaves(self.given))
+
+    def unwrapped(self, results: list[Any]) -> Any:
+        """One result per argument, as the caller asked: alone for one argnum, else a tuple."""
+        return results[0] if self.one else tuple(results)
+
+
+def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., tuple[Any, Any]]:
+    """A function that gives the value of `f` and its gradient with respect to argument(s) `argnums`.
+
+    Arguments are arrays, or lists, tuples and dicts of them; the gradient has the same form.  `f` must
+    give one number, else BackwardError; integer arguments raise DtypeError.
+
+    >>> import numpy as np
+    >>> from tinygrad_np import value_and_grad
+    >>> loss = lambda p, x: np.sum((x * p["w"] + p["b"]) ** 2)
+    >>> value_and_grad(loss)({"w": 2.0, "b": 1.0}, np.array([0.0, 1.0]))
+    (np.float64(10.0), {'w': np.float64(6.0), 'b': np.float64(8.0)})
+    """
+
+    @wraps(f)
+    def call(*args: Any, **options: Any) -> tuple[Any, Any]:
+        given = _Arguments(args, argnums, "grad")
+        with _recording() as outside:
+            out = f(*given.args, **options)
+            if np.size(out.data if isinstance(out, Tensor) else out) != 1:
+                raise BackwardError(
+                    f"grad needs a function that gives one number, and this one gave shape {np.shape(out)}.  "
+                    "Sum or average the result, or use vjp with a cotangent."
+                )
+            lift = outside and _reaches_outside([out], given.nodes)
+            gradients = _pulled([(out, np.ones(np.shape(out)))], given.nodes, lift)
+        tensors = lift or given.tensors_given
+        grads = [_map(lambda t: _given_back(gradients[t.node], tensors), tree) for tree in given.tensors]
+        return _given_back(out, tensors), given.unwrapped(grads)
+
+    return call
+
+
+def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
+    """A function that gives the gradient of `f`; see `value_and_grad`.  Can be nested to any order.
+
+    >>> from tinygrad_np import grad
+    >>> grad(grad(grad(lambda x: x**4)))(2.0)
+    np.float64(48.0)
+    """
+
+    @wraps(f)
+    def call(*args: Any, **options: Any) -> Any:
+        return value_and_grad(f, argnums)(*args, **options)[1]
+
+    return call
+
+
+def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple]]:
+    """The value of `f(*args)`, and a function from a cotangent of it to one gradient per argument.
+
+    The cotangent has the form and shapes of the value; else ShapeError.
+
+    >>> import numpy as np
+    >>> from tinygrad_np import vjp
+    >>> y, pull = vjp(lambda A, x: A @ x, np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1.0, 1.0]))
+    >>> y
+    array([3., 7.])
+    >>> pull(np.array([1.0, 0.0]))[1]
+    array([1., 2.])
+    """
+    given = _Arguments(args, tuple(range(len(args))), "vjp")
+    with _recording() as outside:
+        out = f(*given.args)
+    outs = list(_leaves(out))
+    lift = outside and _reaches_outside(outs, given.nodes)
+    tensors = lift or given.tensors_given
+
+    def pull(cotangent: Any) -> tuple:
+        gs = list(_leaves(cotangent))
+        shapes, expected = [np.shape(g) for g in gs], [np.shape(o) for o in outs]
+        if shapes != expected:
+            raise ShapeError(f"the cotangent has shapes {shapes}, but the value has {expected}: give one like it.")
+        with _recording() as outside:
+            outer = outside and (lift or any(isinstance(g, Tensor) and g.requires_grad for g in gs))
+            gradients = _pulled(list(zip(outs, gs, strict=True)), given.nodes, outer)
+        wrap = tensors or any(isinstance(g, Tensor) for g in gs)
+        return tuple(_map(lambda t: _given_back(gradients[t.node], wrap), tree) for tree in given.tensors)
+
+    return _map(lambda value: _given_back(value, tensors), out), pull
+
+
+def jvp(f: Callable[..., Any], args: tuple, tangents: tuple) -> tuple[Any, Any]:
+    """The value of `f(*args)` and its derivative along `tangents` (one per argument, of its shape).
+
+    >>> import numpy as np
+    >>> from tinygrad_np import jvp
+    >>> jvp(np.sin, (0.0,), (2.0,))
+    (np.float64(0.0), np.float64(2.0))
+    """
+    given = _Arguments(tuple(args), tuple(range(len(args))), "jvp")
+    ts = list(_leaves(list(tangents)))
+    shapes, expected = [np.shape(t) for t in ts], [tensor.shape for tensor in given.nodes.values()]
+    if shapes != expected:
+        raise ShapeError(f"the tangents have shapes {shapes}, but the arguments {expected}: give one per argument.")
+    with _recording() as outside:
+        out = f(*given.args)
+        outs = list(_leaves(out))
+        lift = outside and (
+            _reaches_outside(outs, given.nodes) or any(isinstance(t, Tensor) and t.requires_grad for t in ts)
+        )
+        known = {
+            node: as_tensor(t) if lift else np.asarray(t.data if isinstance(t, Tensor) else t, node.dtype)
+            for node, t in zip(given.nodes, ts, strict=True)
+        }
+        roots = [o.node for o in outs if isinstance(o, Tensor) and o.node is not None]
+        pushed = push_forward(roots, known, lift=lifted if lift else None)
+    tensors = lift or given.tensors_given or any(isinstance(t, Tensor) for t in ts)
+
+    def tangent(o: Any) -> Any:
+        found = pushed.get(o.node) if isinstance(o, Tensor) and o.node is not None else None
+        return _given_back(np.zeros(np.shape(o)) if found is None else found, tensors)
+
+    return _map(lambda value: _given_back(value, tensors), out), _map(tangent, out)
+
+
+def _pulled(roots: list[tuple[Any, Any]], targets: dict[Node, Tensor], lift: bool) -> dict[Node, Any]:
+    """The gradient at each target; zero where nothing leads to it."""
+    started = [
+        (out.node, as_tensor(g) if lift else np.asarray(g.data if isinstance(g, Tensor) else g, out.dtype))
+        for out, g in roots
+        if isinstance(out, Tensor) and out.requires_grad
+    ]
+    found = pull_back(started, targets.keys(), lift=lifted if lift else None)
+    return {node: found.get(node, np.zeros(node.shape, node.dtype)) for node in targets}
+
+
+def _reaches_outside(outs: list[Any], targets: dict[Node, Tensor]) -> bool:
+    """Whether something else requires grad too: an outer transform's variable, or a parameter."""
+    roots = [out.node for out in outs if isinstance(out, Tensor) and out.requires_grad]
+    if any(node.rule is not None for node in targets):
+        return True
+    since = min((node.born for node in targets), default=0)
+    inside = ancestors(roots, since)
+    sources = [i for node in inside for i in node.inputs if type(i) is Node] + roots
+    return any(i.requires_grad and i not in targets and (i.is_leaf or i.born < since) for i in sources)
+
+
+def _given_back(value: Any, tensors: bool) -> Any:
+    if tensors:
+        return as_tensor(value)
+    return value.data[()] if isinstance(value, Tensor) else value
+
+
+def _map(f: Callable[[Any], Any], tree: Any) -> Any:
+    """`f` on every leaf of nested dicts, lists and tuples."""
+    if isinstance(tree, dict):
+        return {key: _map(f, value) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [_map(f, value) for value in tree]
+    if isinstance(tree, tuple):
+        values = [_map(f, value) for value in tree]
+        return type(tree)(*values) if hasattr(tree, "_fields") else tuple(values)
+    return f(tree)
+
+
+def _leaves(tree: Any) -> Iterator[Any]:
+    """The leaves of nested dicts, lists and tuples, in the order of `_map`."""
+    if isinstance(tree, dict):
+        tree = list(tree.values())
+    if isinstance(tree, list | tuple):
+        for value in tree:
+            yield from _leaves(value)
+    else:
+        yield tree

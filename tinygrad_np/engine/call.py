@@ -21,12 +21,12 @@ generality: a loop over the inputs, a test that comes out the same at every call
             wanted |= 2
         if not wanted or not (mode := recording_now()):
             return unrecorded(out, (x, y))
-        if wanted == 1:
+        if wanted == 3:
+            kept = (x_value, y_value)
+        elif wanted == 1:
             kept = (y_value,)                            # what the rule for x names
         elif wanted == 2:
             kept = (x_value,)
-        else:
-            kept = (x_value, y_value)
         pattern = patterns[wanted] or op.pattern(wanted)
         inputs = (x_node or constant_node(x), y_node or constant_node(y))
         ...                                              # a new node, and a tensor that holds it
@@ -54,12 +54,9 @@ _UNPACK = """
 _WANTED = """
     if {x}_node is not None and {x}_node.requires_grad:
         wanted |= {bit}"""
-_NO_RULE = """
-    if {x}_node is not None and {x}_node.requires_grad:
-        raise no_rule(op, {x!r}, {x})"""
 # Written out in every call: as a function it would cost 5 % of a small op.
 _RECORD = """
-    node = new(Node)
+    node = Node()
     node.born = next(births)
     node.rule = pattern
     node.inputs = inputs
@@ -109,9 +106,7 @@ def fixed_call(op: Any) -> Callable[..., Any]:
         values=", ".join(f"{x}_value" for x in names),
         passed=", *meta, **options" if has_meta else "",
         meta="meta, options" if has_meta else "(), {}",
-        wanted="".join(
-            _WANTED.format(x=x, bit=1 << i) if x in op.rules else _NO_RULE.format(x=x) for i, x in enumerate(names)
-        ),
+        wanted="".join(_WANTED.format(x=x, bit=1 << i) for i, x in enumerate(names) if x in op.rules),
         names=", ".join(names),
         kept=_kept_source(op, targets),
         nodes=", ".join(f"{x}_node or constant_node({x})" for x in names),
@@ -122,7 +117,7 @@ def fixed_call(op: Any) -> Callable[..., Any]:
     scope = {
         **_RECORDING, "Tensor": Tensor, "function": op.function, "op": op, "failed": failed, "recording_now": recording.get,
         "unrecorded": unrecorded, "constant_node": constant_node, "plain": plain,
-        "record_results": record_results, "patterns": op.patterns, "no_rule": no_rule,
+        "record_results": record_results, "patterns": op.patterns,
     }  # fmt: skip
     return build(source, scope, "call")
 
@@ -131,7 +126,8 @@ def _kept_source(op: Any, targets: list[str]) -> str:
     """Which arrays are kept, by which inputs are wanted."""
     lines = []
     masks = [mask for mask in range(1, 1 << len(op.inputs)) if op.reachable(mask)]
-    for mask in masks:
+    # Most often all or one of the inputs want a gradient.
+    for mask in masks[-1:] + masks[:-1]:
         kept = ", ".join("out" if name == "out" else f"{name}_value" for name in op.keep(mask))
         test = "if" if not lines else "elif"
         lines.append(f"\n    {test} wanted == {mask}:\n        kept = ({kept}{',' if kept else ''})")
@@ -214,17 +210,13 @@ def plain(op: Any, meta: tuple, options: dict) -> tuple[tuple, dict]:
     """Metadata with arrays in place of tensors; a tensor that requires grad has no place there."""
     for tensor in find_tensors((meta, options)):
         if tensor.requires_grad:
-            raise no_rule(op, "an argument", tensor)
+            raise NoRuleError(
+                f"{op.title} has a derivative with respect to {', '.join(op.rules) or 'its arrays'}, but none with "
+                f"respect to its other arguments, and {tensor.describe()} is one of them and requires grad.  Pass "
+                "t.detach(), or write the function with others that have one."
+            )
     refuse_out(op.title, options)
     return bare(meta), bare(options)
-
-
-def no_rule(op: Any, which: str, tensor: Tensor) -> NoRuleError:
-    """The error for a tensor that requires grad where an op has no derivative."""
-    return NoRuleError(
-        f"{op.title} has no derivative with respect to {which}, but {tensor.describe()} requires grad.  "
-        "Pass it out of the graph, t.detach(), or write the function with others that have one."
-    )
 
 
 def failed(op: Any, error: Exception, values: tuple, meta: tuple, options: dict) -> Exception:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import NonFiniteError
+from .door import bare
 from .tape import Node, recording
 
 _PACKAGE = str(Path(__file__).parent.parent)
@@ -24,11 +25,10 @@ class Debug:
         node.trace = _caller()
         _refuse_nonfinite(out, f"the value of {node.describe()}")
 
-    def pulled(self, node: Node, gradients: tuple) -> None:
+    def pulled(self, node: Node, wanted: tuple[int, ...], gradients: tuple) -> None:
         """Refuse gradients that are not finite."""
-        for i, gradient in zip(node.rule.wanted, gradients, strict=True):
-            data = getattr(gradient, "node", None) and gradient.data
-            _refuse_nonfinite(gradient if data is None else data, f"the gradient of {node.describe()}")
+        for i, gradient in zip(wanted, gradients, strict=True):
+            _refuse_nonfinite(bare(gradient), f"the gradient of input {i} of {node.describe()}")
 
 
 @contextmanager

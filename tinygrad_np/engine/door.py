@@ -46,8 +46,9 @@ def function_name(function: Any) -> str:
     if isinstance(owner, np.ufunc):
         return f"np.{owner.__name__}.{function.__name__}"
     module = (getattr(function, "__module__", None) or "numpy").split("._")[0]
-    name = f"{module}.{function.__name__}".replace("numpy.", "np.", 1)
-    return name.replace("tinygrad_np.ops.", "tg.").replace("tg.nn.", "tg.")
+    if module.startswith(__package__.split(".")[0]):
+        return f"tg.{function.__name__.lstrip('_')}"
+    return f"{module}.{function.__name__}".replace("numpy.", "np.", 1)
 
 
 def call_without_rule(function: Callable[..., Any], args: tuple, options: dict) -> Any:

@@ -173,10 +173,13 @@ class Tensor:
             finally:
                 recording.reset(token)
         for node, gradient in gradients.items():
-            owner = node.owner()
-            if owner is not None:
-                gradient = as_tensor(gradient)
-                owner.grad = gradient if owner.grad is None else _joined(owner.grad, gradient)
+            owner = node.owner()  # type: ignore[misc]
+            if owner is None:
+                continue
+            if owner.grad is not None:
+                # Out of place: somebody may hold the gradient of the last step.
+                gradient = owner.grad + gradient if create_graph else owner.grad.data + gradient
+            owner.grad = as_tensor(gradient)
 
     def _cotangent(self, cotangent: Any) -> Any:
         if cotangent is None:
@@ -185,9 +188,8 @@ class Tensor:
                     f"backward() starts from one number, but {self.describe()} has {self.data.size}.  Reduce it "
                     "first (loss.sum().backward() or .mean()), or give a cotangent of its shape: t.backward(g)."
                 )
-            return np.ones(self.data.shape, self.data.dtype)
-        if not isinstance(cotangent, Tensor):
-            cotangent = np.asarray(cotangent)
+            return np.ones(self.data.shape, self.data.dtype) if self.data.ndim else self.data.dtype.type(1)
+        cotangent = np.asarray(cotangent)[()] if not isinstance(cotangent, Tensor) else cotangent
         if cotangent.shape != self.data.shape:
             raise ShapeError(
                 f"a cotangent of shape {cotangent.shape} does not fit {self.describe()}: it holds one weight "
@@ -344,9 +346,12 @@ class Tensor:
         return RULES[np.transpose](self, axes[0] if len(axes) == 1 else axes or None)
 
 
+_new = object.__new__
+
+
 def constant(array: Any) -> Tensor:
     """A tensor without a graph that shares `array`."""
-    tensor = Tensor.__new__(Tensor)
+    tensor = _new(Tensor)
     tensor.data = array if type(array) is np.ndarray else np.asarray(array)
     tensor.node = tensor.grad = None
     return tensor
@@ -395,8 +400,3 @@ def _checked(array: np.ndarray, requires_grad: bool) -> np.ndarray:
             "Write Tensor(x, dtype=float, requires_grad=True), or give numbers with a decimal point."
         )
     return array
-
-
-def _joined(old: Tensor, new: Tensor) -> Tensor:
-    # Out of place: somebody may hold the gradient of the last step.
-    return old + new if old.requires_grad or new.requires_grad else constant(old.data + new.data)

@@ -8,6 +8,7 @@ that is all there is to higher-order derivatives.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from functools import lru_cache
 from heapq import heappop, heappush
 from typing import Any
 
@@ -19,17 +20,73 @@ from .tape import PROJECTION, Node, ancestors, recording
 Lift = Callable[[Any, Node], Any]
 """Turns an array and the node it came from into a tensor, so that what is done to it is recorded."""
 
+Entry = tuple[Node, Any, bool]
+"""A node, its gradient so far, and whether that array is ours to add into."""
+
+
+@lru_cache(maxsize=4096)
+def broadcast_axes(small: tuple[int, ...], large: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The axes of `large` along which `small` was repeated: those it has as 1, and those it lacks."""
+    extra = len(large) - len(small)
+    stretched = tuple(i for i, n in enumerate(small, extra) if n == 1 and large[i] != 1)
+    return stretched, tuple(range(extra))
+
+
+class _Queue:
+    """Nodes waiting for their turn, each with the gradient that has reached it so far."""
+
+    def __init__(self) -> None:
+        self.heap: list[int] = []
+        self.entries: dict[int, Entry] = {}
+
+    def put(self, node: Node, g: Any, ours: bool) -> None:
+        """Add to what waits at `node`."""
+        if node.born in self.entries:
+            self.entries[node.born] = _add(self.entries[node.born], g)
+        else:
+            self.entries[node.born] = (node, g, ours)
+            heappush(self.heap, -node.born)
+
+    def collect(self, node: Node, result: int, g: Any) -> None:
+        """The cotangent of one result of an op with several waits among those of its siblings."""
+        if node.born not in self.entries:
+            self.put(node, [None] * len(node.shape), False)
+        self.entries[node.born][1][result] = g
+
+    def newest(self) -> Entry:
+        """Take out the node born last."""
+        return self.entries.pop(-heappop(self.heap))
+
+
+def _add(entry: Entry, g: Any) -> Entry:
+    """The first gradient is borrowed, the second added out of place, the rest in place."""
+    node, total, ours = entry
+    if ours:
+        total += g
+    else:
+        total = total + g
+    return node, total, True
+
+
+@lru_cache(maxsize=64)
+def _ones_row(length: int, dtype: np.dtype) -> np.ndarray:
+    return np.ones((1, length), dtype)
+
 
 def fit(g: Any, node: Node) -> Any:
     """`g` as a gradient of `node`: summed where the forward pass broadcast, in the node's dtype.
 
     The only place where gradients are un-broadcast and cast: rules do neither.
     """
-    shape = node.shape
-    if g.shape != shape:
-        extra = g.ndim - len(shape)
-        stretched = [i for i, n in enumerate(shape, extra) if n == 1 and g.shape[i] != 1]
-        g = g.sum(axis=(*range(extra), *stretched)).reshape(shape)
+    if g.shape != node.shape:
+        stretched, extra = broadcast_axes(node.shape, g.shape)
+        if stretched == (0,) and g.size < 4096 and type(g) is np.ndarray and g.ndim == 2:
+            # A bias on a small batch: a product with ones is a third of the call of a reduction.
+            g = _ones_row(len(g), g.dtype).dot(g)
+        elif stretched:
+            g = np.add.reduce(g, stretched, None, None, True)
+        if extra:
+            g = np.add.reduce(g, extra)
     if g.dtype != node.dtype:
         # The cotangent of a real value is real: a real input only sees the real part.
         if g.dtype.kind == "c" and node.dtype.kind != "c":
@@ -44,7 +101,7 @@ def pull_back(
     lift: Lift | None = None,
     free: bool = False,
 ) -> dict[Node, Any]:
-    """The gradients of `targets`, given the cotangents of `roots`; newest node first.
+    """The gradients of `targets`, given the cotangents of `roots`.
 
     Without `targets`, of every node that has an owner (leaves, and those told to retain theirs).
     No array returned is shared with another gradient, with a cotangent or with the forward pass.
@@ -52,68 +109,68 @@ def pull_back(
     """
     roots = list(roots)
     useful = None if targets is None else _useful([node for node, _ in roots], targets)
-    found: dict[Node, Any] = {}
-    heap: list[int] = []
-    # By birth number: the node, its gradient so far, and whether that array is ours to add into.
-    pending: dict[int, tuple[Node, Any, bool]] = {}
-    for node, g in roots:
-        if node.born in pending:
-            pending[node.born] = _add(pending[node.born], g)
-        else:
-            pending[node.born] = (node, g, False)
-            heappush(heap, -node.born)
     mode = recording.get()
-    watch = None if isinstance(mode, bool) else mode
+    watch = None if mode is True or mode is False else mode
+    special = useful is not None or lift is not None or watch is not None
+    queue = _Queue()
+    heap = queue.heap
+    for node, g in roots:
+        queue.put(node, g, False)
+    found: dict[Node, Entry] = {}
     node = current = None
     try:
-        while heap or current:
-            node, g, ours = current or pending.pop(-heappop(heap))
+        while current is not None or heap:
+            node, g, ours = current or queue.newest()
             current = None
-            if (node.owner is not None) if targets is None else (node in targets):
-                found[node] = g if ours else g.copy()
-            rule = node.rule
+            rule, kept, inputs = node.rule, node.kept, node.inputs
+            if node.owner is not None or targets is not None:
+                if targets is None or node in targets:
+                    found[node] = (node, g, ours)
             if rule is None:
                 continue
-            kept = node.kept
             if kept is None:
                 raise _used_up(node)
             if not node.shape:
                 node.cotangent = g
-            inputs = node.inputs
             if rule is PROJECTION:
-                _collect(pending, heap, node, g, useful)
+                if useful is None or inputs[0] in useful:
+                    queue.collect(inputs[0], node.meta, g)
                 continue
-            if useful is not None:
-                rule = rule.only(tuple(i for i in rule.wanted if inputs[i] in useful))
-            if lift is not None:
-                kept = rule.lift(kept, node, lift)
+            if special:
+                if useful is not None:
+                    rule = rule.only(tuple(i for i in rule.wanted if inputs[i] in useful))
+                if lift is not None:
+                    kept = rule.lift(kept, node, lift)
             pulled = rule.pull(g, kept, node)
+            if watch is not None:
+                watch.pulled(node, rule.wanted, pulled)
             if free:
                 node.kept = None
             # At 10 MB an array it shows when these live on while the next rule allocates.
             kept = None
-            if watch is not None:
-                watch.pulled(node, pulled)
             for i, d in zip(rule.wanted, pulled):  # noqa: B905 (`strict` costs 5 %)
                 parent = inputs[i]
                 if d.shape != parent.shape or d.dtype is not parent.dtype:
                     d = fit(d, parent)
-                waiting = (parent, d, d is not g and d.base is None)
-                born = parent.born
-                if (not heap or born > -heap[0]) and len(pulled) == 1:
-                    # Newer than all that waits: go on with it, without a queue.
-                    current = waiting
-                elif born in pending:
-                    pending[born] = _add(pending[born], d)
+                entry = (parent, d, d is not g and d.base is None)
+                if parent.rule is None:
+                    # A leaf has nothing behind it, so it need not wait for its turn.
+                    found[parent] = _add(found[parent], d) if parent in found else entry
+                elif current is None and (not heap or parent.born > -heap[0]):
+                    # Newer than all that waits: next, without passing through the queue.
+                    current = entry
+                elif current is not None and parent.born >= current[0].born:
+                    queue.put(*current)
+                    current = None
+                    queue.put(*entry)
                 else:
-                    pending[born] = waiting
-                    heappush(heap, -born)
-            g = d = pulled = None
+                    queue.put(*entry)
+            g = d = pulled = entry = None
     except AutogradError:
         raise
     except Exception as error:
         raise BackwardError(_failed("backward", node, error)) from error
-    return found
+    return {node: g if ours else g.copy() for node, g, ours in found.values()}
 
 
 def push_forward(
@@ -142,7 +199,8 @@ def push_forward(
                 continue
             rule = rule.only(moving)
             kept = node.kept if lift is None else rule.lift(node.kept, node, lift)
-            known[node] = rule.push(ts, kept, node)
+            t = rule.push(ts, kept, node)
+            known[node] = t if rule.op.results else _spread(t, node)
     except AutogradError:
         raise
     except Exception as error:
@@ -150,25 +208,11 @@ def push_forward(
     return {node: known[node] for node in roots if node in known}
 
 
-def _add(entry: tuple[Node, Any, bool], g: Any) -> tuple[Node, Any, bool]:
-    """The first gradient is borrowed, the second added out of place, the rest in place."""
-    node, total, ours = entry
-    if ours:
-        total += g
-    else:
-        total = total + g
-    return node, total, True
-
-
-def _collect(pending, heap, node, g, useful) -> None:
-    """One result of an op with several: its cotangent waits among those of its siblings."""
-    parent = node.inputs[0]
-    if useful is not None and parent not in useful:
-        return
-    if parent.born not in pending:
-        pending[parent.born] = (parent, [None] * len(parent.shape), False)
-        heappush(heap, -parent.born)
-    pending[parent.born][1][node.meta] = g
+def _spread(t: Any, node: Node) -> Any:
+    """`t` as a tangent of `node`: broadcast as the forward pass did, in the node's dtype."""
+    if t.shape != node.shape:
+        t = np.broadcast_to(t, node.shape)
+    return t if t.dtype == node.dtype else t.astype(node.dtype)
 
 
 def _useful(roots: list[Node], targets: Collection[Node]) -> set[Node]:

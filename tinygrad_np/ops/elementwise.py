@@ -1,18 +1,107 @@
-"""Functions of single entries: each row is a function and its partial derivative per input."""
+"""Functions of single entries: each row is a function and its partial derivative per input.
+
+What happens at a kink or a tie is in `kinks.py`.
+"""
 
 import numpy as np
 
-from ..engine.op import constant, elementwise
+from ..engine.door import RULES, bare
+from ..engine.op import composite, constant, elementwise
+from .kinks import inverse_or_zero
 
-LN2, LN10 = np.log(2.0), np.log(10.0)
+LN2, LN10 = float(np.log(2.0)), float(np.log(10.0))
+DEGREE = float(np.pi / 180)
 
+# -- arithmetic -------------------------------------------------------------------------------
+
+elementwise(np.positive, x=1)
 elementwise(np.negative, x=-1)
 elementwise(np.add, x=1, y=1)
 elementwise(np.subtract, x=1, y=-1)
 elementwise(np.multiply, x=lambda y: y, y=lambda x: x)
-elementwise(np.divide, x=lambda y: 1 / y, y=lambda y, out: -out / y)
+elementwise(np.divide, x=lambda y: 1 / y, y=lambda y, out: -out / y, sample=(0.5, 2))
+elementwise(np.reciprocal, x=lambda out: -out * out)
+elementwise(np.square, x=lambda x: 2 * x)
+elementwise(np.remainder, x=1, y=lambda x, y: -np.floor_divide(x, y))
+elementwise(np.fmod, x=1, y=lambda x, y: -np.trunc(x / y))
+elementwise(np.ldexp, x=lambda y: np.exp2(y), y=None, sample=lambda r: [r(r.real(3), np.array([1, 0, -2]))])
+
+
+def _lowered(y):
+    """The exponent of the derivative; 1 instead of -1 where y is 0, so that d(x**0) = 0 at x = 0 too."""
+    if isinstance(y, int | float) and y != 0:
+        return y - 1
+    return np.where(y == 0, 1, y - 1)
+
+
+elementwise(
+    np.power,
+    # The operator has short cuts for x**2 and x**0.5 that np.power has not.
+    run=lambda x, y: x**y,
+    x=lambda x, y: y * x ** _lowered(y),
+    # 0**y is 0 for every y > 0, so its derivative is 0 and not 0 * log(0).
+    y=lambda x, out: out * np.log(np.where(x == 0, 1, x)),
+    sample=(0.5, 2),
+)
+
+
+@composite(np.float_power, sample=lambda r: [r(r.positive(2, 3), r.real(3)), r(r.real(3), 2)])
+def float_power(x1, x2):
+    """A power of at least float64."""
+    kind = np.result_type(getattr(x1, "dtype", float), getattr(x2, "dtype", float), np.float64)
+    return RULES["astype"](x1, kind) ** x2 if hasattr(x1, "dtype") else kind.type(x1) ** x2
+
+
+# -- exponentials and logarithms --------------------------------------------------------------
+
 elementwise(np.exp, x=lambda out: out)
-elementwise(np.tanh, x=lambda out: 1 - out * out)
+elementwise(np.exp2, x=lambda out: out * LN2)
+elementwise(np.expm1, x=lambda out: out + 1)
 elementwise(np.log, x=lambda x: 1 / x, sample=(0.5, 2))
+elementwise(np.log2, x=lambda x: 1 / (x * LN2), sample=(0.5, 2))
+elementwise(np.log10, x=lambda x: 1 / (x * LN10), sample=(0.5, 2))
+elementwise(np.log1p, x=lambda x: 1 / (1 + x), sample=(-0.5, 2))
+elementwise(np.logaddexp, x=lambda x, out: np.exp(x - out), y=lambda y, out: np.exp(y - out))
+elementwise(np.logaddexp2, x=lambda x, out: np.exp2(x - out), y=lambda y, out: np.exp2(y - out))
+
+# -- trigonometric and hyperbolic functions ---------------------------------------------------
+
 elementwise(np.sin, x=lambda x: np.cos(x))
 elementwise(np.cos, x=lambda x: -np.sin(x))
+elementwise(np.tan, x=lambda out: 1 + out * out, sample=(-1, 1))
+elementwise(np.arcsin, x=lambda x: 1 / np.sqrt(1 - x * x), sample=(-0.9, 0.9))
+elementwise(np.arccos, x=lambda x: -1 / np.sqrt(1 - x * x), sample=(-0.9, 0.9))
+elementwise(np.arctan, x=lambda x: 1 / (1 + x * x))
+elementwise(
+    np.arctan2,
+    x=lambda x, y: y * inverse_or_zero(x * x + y * y),
+    y=lambda x, y: -x * inverse_or_zero(x * x + y * y),
+)
+elementwise(np.sinh, x=lambda x: np.cosh(x))
+elementwise(np.cosh, x=lambda x: np.sinh(x))
+elementwise(np.tanh, x=lambda out: 1 - out * out)
+elementwise(np.arcsinh, x=lambda x: 1 / np.sqrt(x * x + 1))
+elementwise(np.arccosh, x=lambda x: 1 / np.sqrt(x * x - 1), sample=(1.2, 3))
+elementwise(np.arctanh, x=lambda x: 1 / (1 - x * x), sample=(-0.9, 0.9))
+elementwise(np.degrees, also=(np.rad2deg,), x=1 / DEGREE)
+elementwise(np.radians, also=(np.deg2rad,), x=DEGREE)
+
+# -- derivative zero or none: plain arrays ----------------------------------------------------
+
+constant(
+    np.floor, np.ceil, np.trunc, np.rint, np.round, np.around, np.fix, np.sign, np.signbit,
+    np.isnan, np.isinf, np.isfinite, np.isposinf, np.isneginf, np.logical_not, np.spacing,
+    sample=lambda r: [r(r.real(3, 4))],
+)  # fmt: skip
+constant(
+    np.floor_divide, np.heaviside, np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal,
+    np.logical_and, np.logical_or, np.logical_xor, np.isclose, np.allclose, np.array_equal, np.array_equiv,
+    np.nextafter,
+    sample=lambda r: [r(r.real(3, 4), r.real(4)), r(r.real(3), 0.5)],
+)  # fmt: skip
+
+
+@composite(np.nan_to_num, sample=lambda r: [r(r.real(3, 4)), r(r.real(3), nan=2.0)])
+def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
+    """nan and inf replaced; the gradient passes where x is finite, as a constant stands elsewhere."""
+    return np.where(np.isfinite(x), x, np.nan_to_num(bare(x), nan=nan, posinf=posinf, neginf=neginf))

@@ -1,0 +1,201 @@
+"""What the three lessons share: the command line, the data, the tables, the pictures.
+
+Nothing here knows a network.  Everything about one stands in its own file, to be read from top to bottom.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import sys
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from types import SimpleNamespace
+
+try:
+    import numpy as np
+    from matplotlib.figure import Figure
+    from tqdm import tqdm
+
+    import tinygrad_np as tg
+except ModuleNotFoundError as error:
+    raise SystemExit(
+        f"The examples need the package {error.name}, which is not installed here: "
+        "run `pip install -e .[examples]` in this clone (or `pip install tinygrad_np[examples]`)."
+    ) from None
+
+HERE = Path(__file__).parent
+MNIST = HERE / "data" / "mnist.npz"
+MNIST_BYTES = 11_490_519
+MNIST_SHA256 = "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64"
+WIDTH = 96
+
+
+class DataFileError(Exception):
+    """A data file that is missing or is not what it should be."""
+
+
+# -- running ------------------------------------------------------------------------------------
+
+
+def arguments(description: str, *, mnist: bool = True) -> argparse.ArgumentParser:
+    """A parser with the options that every lesson has."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="less data and fewer steps: done in a few seconds")
+    parser.add_argument("--out", type=Path, default=HERE / "out", metavar="DIR", help="where the pictures go")
+    if mnist:
+        parser.add_argument("--data", type=Path, default=MNIST, metavar="FILE", help="the MNIST digits")
+    return parser
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a lesson; end with one clear message, not with a traceback, where the reader can act on it."""
+    try:
+        main()
+    except DataFileError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        print("\nStopped.  Pictures written so far stay where they are; --quick makes a shorter run.", file=sys.stderr)
+        sys.exit(130)
+
+
+def section(title: str) -> None:
+    """A heading in the printed lesson."""
+    print(f"\n{title}\n{'-' * len(title)}", flush=True)
+
+
+def progress(steps: int, title: str) -> tqdm:
+    """A progress bar over `range(steps)`, drawn on stderr."""
+    return tqdm(range(steps), desc=title, unit="step", ncols=WIDTH, mininterval=0.2)
+
+
+# -- data ---------------------------------------------------------------------------------------
+
+
+def mnist(path: Path = MNIST) -> SimpleNamespace:
+    """The MNIST digits: x_train (60000, 28, 28) uint8, y_train (60000,), x_test (10000, 28, 28), y_test (10000,).
+
+    Raises DataFileError if the file is missing or is not, byte for byte, the one this project ships.
+    """
+    restore = (
+        f"It is part of the project: bring it back with `git checkout -- examples/data/{MNIST.name}`, "
+        "or name a good copy with --data FILE."
+    )
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise DataFileError(f"cannot read {path}: {error.strerror}.  {restore}") from None
+    if len(content) != MNIST_BYTES:
+        raise DataFileError(f"{path} is damaged: it has {len(content):,} bytes instead of {MNIST_BYTES:,}.  {restore}")
+    found = hashlib.sha256(content).hexdigest()
+    if found != MNIST_SHA256:
+        raise DataFileError(
+            f"{path} is damaged: its SHA-256 is {found[:12]}... instead of {MNIST_SHA256[:12]}...  {restore}"
+        )
+    # From the bytes that were checked: the file could change in between.
+    with np.load(io.BytesIO(content)) as arrays:
+        return SimpleNamespace(**{name: arrays[name] for name in ("x_train", "y_train", "x_test", "y_test")})
+
+
+# -- comparing gradients --------------------------------------------------------------------------
+
+
+def digits(error: float) -> str:
+    """A relative error as the number of digits that agree."""
+    return "to every digit" if error == 0 else f"to {-np.log10(error):.1f} digits"
+
+
+def relative_error(a: np.ndarray, b: np.ndarray) -> float:
+    """The largest difference, relative to the largest entry of `b`."""
+    size = np.max(np.abs(b))
+    return float(np.max(np.abs(a - b)) / size) if size else float(np.max(np.abs(a)))
+
+
+def verdict(hand: np.ndarray, auto: np.ndarray, tolerance: float = 1e-9) -> str:
+    """What a hand-written gradient is, compared with autograd's: equal, of another shape, a multiple, other numbers."""
+    hand, auto = np.asarray(hand), np.asarray(auto)
+    if hand.shape != auto.shape:
+        return f"WRONG  shape {hand.shape} instead of {auto.shape}"
+    if bad := hand.size - np.count_nonzero(np.isfinite(hand)):
+        return f"WRONG  {bad:,} of {hand.size:,} entries are nan or inf"
+    error = relative_error(hand, auto)
+    if error < tolerance:
+        return f"ok     agrees {digits(error)}"
+    # The multiple of autograd's gradient that is nearest to the hand-written one (least squares).
+    ratio = float(np.vdot(auto, hand) / np.vdot(auto, auto))
+    if ratio and relative_error(hand / ratio, auto) < tolerance:
+        fraction = Fraction(ratio).limit_denominator(100)
+        exact = f" = {fraction}" if abs(fraction - ratio) < 1e-9 else ""
+        return f"WRONG  {ratio:.6f}{exact} times autograd's, in every entry"
+    return f"WRONG  other numbers: up to {np.max(np.abs(hand - auto)):.2g} apart, the largest is {np.max(np.abs(auto)):.2g}"
+
+
+def compare(hand: dict[str, np.ndarray], auto: dict[str, np.ndarray], names: dict[str, str] | None = None) -> None:
+    """Print a table, one row per gradient: its shape, and the hand-written one against autograd's."""
+    print(f"    {'gradient':<10}{'shape':<15}hand-written against autograd")
+    for name in hand:
+        title = (names or {}).get(name, f"d{name}")
+        print(f"    {title:<10}{auto[name].shape!s:<15}{verdict(hand[name], auto[name])}")
+
+
+def numeric_check(
+    loss: Callable[..., float], parameters: dict[str, np.ndarray], auto: dict[str, np.ndarray], entries: int, seed: int = 0
+) -> None:
+    """Print how well autograd agrees with central differences, on up to `entries` entries per parameter."""
+    random = np.random.default_rng(seed)
+    arrays = list(parameters.values())
+    for i, (name, array) in enumerate(parameters.items()):
+        chosen = random.choice(array.size, size=min(entries, array.size), replace=False)
+        numeric = tg.testing.numeric_grad(loss, *arrays, argnum=i, entries=chosen)
+        error = relative_error(numeric, auto[name].ravel()[chosen])
+        print(f"    d{name:<9}{auto[name].shape!s:<15}agrees {digits(error):<17}{chosen.size:>3} of {array.size:,} entries")
+
+
+# -- pictures -------------------------------------------------------------------------------------
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a picture and say so."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+    print(f"    wrote {path}")
+
+
+def graph(loss: tg.Tensor, path: Path, title: str) -> None:
+    """Draw the compute graph of `loss` as png and svg."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = tg.draw(loss, title=title)
+    for ending in (".png", ".svg"):
+        print(f"    wrote {picture.render(outfile=path.with_suffix(ending), cleanup=True)}")
+
+
+def plot(width: float = 7.0, height: float = 4.2, **labels: str) -> tuple[Figure, object]:
+    """An empty figure with one pair of axes; `title`, `xlabel` and `ylabel` are set on them."""
+    # A Figure of its own, without pyplot: it needs no screen and leaves nothing open.
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots()
+    axes.set(**labels)
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def gallery(
+    images: Sequence[np.ndarray], predicted: Sequence, labels: Sequence, path: Path, title: str, columns: int = 5
+) -> None:
+    """A picture per image with its prediction and label: green where they agree, red where not."""
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    figure = Figure(figsize=(1.9 * columns + 0.4, 2.2 * rows + 0.6), layout="constrained")
+    figure.suptitle(title)
+    cells = figure.subplots(rows, columns, squeeze=False).ravel()
+    for cell in cells:
+        cell.axis("off")
+    for cell, image, guess, label in zip(cells, images, predicted, labels, strict=False):
+        cell.imshow(image, cmap="gray_r", interpolation="nearest")
+        right = guess == label
+        text = f"predicted {guess}\nlabel {label}"
+        cell.set_title(text, fontsize=10, color="#15803d" if right else "#c81e1e")
+    save(figure, path)

@@ -1,0 +1,270 @@
+"""Several arrays to one and back: joining, splitting, repeating, padding."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..engine.door import RULES, bare, is_tensor
+from ..engine.op import composite, linear, variadic
+from ..errors import NoRuleError, ShapeError
+from .index import scatter
+
+# -- joining ----------------------------------------------------------------------------------
+
+
+def _part(g, i, shapes, axis):
+    """The part of a concatenation that came from array `i`."""
+    if axis is None:
+        start = sum(map(math.prod, shapes[:i]))
+        return g[start : start + math.prod(shapes[i])].reshape(shapes[i])
+    axis %= g.ndim
+    start = sum(shape[axis] for shape in shapes[:i])
+    return g[(slice(None),) * axis + (slice(start, start + shapes[i][axis]),)]
+
+
+@variadic(kind="linear", vjp=lambda g, i, shapes, axis: _part(g, i, shapes, axis))
+def _concatenate(*arrays, axis=0):
+    return np.concatenate(arrays, axis)
+
+
+@variadic(kind="linear", vjp=lambda g, i, axis: g[(slice(None),) * (axis % g.ndim) + (i,)])
+def _stack(*arrays, axis=0):
+    return np.stack(arrays, axis)
+
+
+_concatenate.op.title, _stack.op.title = "np.concatenate", "np.stack"
+
+
+@composite(
+    np.concatenate,
+    np.concat,
+    sample=lambda r: [
+        r([r.real(2, 3), r.real(1, 3)]),
+        r((r.real(2, 3), r.real(2, 0), r.real(2, 1)), -1),
+        r([r.real(2, 3), r.real(), r.real(4)], axis=None),
+        r([r.real(2), r.integers(5, 3)]),
+        r(r.real(2, 3, 2), axis=1),
+    ],
+)
+def concatenate(arrays, axis=0, out=None, *, dtype=None, casting="same_kind"):
+    """The arrays one after the other along an axis."""
+    joined = _concatenate(*arrays, axis=axis)
+    return joined if dtype is None else RULES["astype"](joined, dtype)
+
+
+@composite(
+    np.stack,
+    sample=lambda r: [
+        r([r.real(2, 3), r.real(2, 3)]),
+        r([r.real(2, 3), r.real(2, 3)], -1),
+        r((r.real(), r.real(), 1.5)),
+        r(r.real(2, 3), axis=1),
+    ],
+)
+def stack(arrays, axis=0, out=None, *, dtype=None, casting="same_kind"):
+    """The arrays side by side along a new axis."""
+    joined = _stack(*arrays, axis=axis)
+    return joined if dtype is None else RULES["astype"](joined, dtype)
+
+
+_ROWS = lambda r: [r([r.real(3), r.real(3)]), r((r.real(2, 3), r.real(2, 3))), r([r.real(2, 3, 4)] * 2)]
+
+
+@composite(np.vstack, sample=lambda r: [*_ROWS(r), r([r.real(3), r.real(2, 3)])])
+def vstack(tup, *, dtype=None, casting="same_kind"):
+    """The arrays below each other, as rows."""
+    return np.concatenate([np.atleast_2d(x) for x in tup], 0, dtype=dtype)
+
+
+@composite(np.hstack, sample=lambda r: [*_ROWS(r), r([r.real(), r.real(2)])])
+def hstack(tup, *, dtype=None, casting="same_kind"):
+    """The arrays next to each other, as columns."""
+    arrays = [np.atleast_1d(x) for x in tup]
+    return np.concatenate(arrays, 0 if arrays and arrays[0].ndim == 1 else 1, dtype=dtype)
+
+
+@composite(np.dstack, sample=_ROWS)
+def dstack(tup):
+    """The arrays behind each other, along the third axis."""
+    return np.concatenate([np.atleast_3d(x) for x in tup], 2)
+
+
+@composite(np.column_stack, sample=lambda r: [*_ROWS(r), r([r.real(3), r.real(3, 2)])])
+def column_stack(tup):
+    """The arrays next to each other; one with a single axis is a column."""
+    return np.concatenate([np.reshape(x, (-1, 1)) if np.ndim(x) < 2 else x for x in tup], 1)
+
+
+@composite(
+    np.append,
+    sample=lambda r: [r(r.real(2, 3), r.real(4)), r(r.real(2, 3), r.real(1, 3), axis=0), r(r.real(), 2.0)],
+)
+def append(arr, values, axis=None):
+    """The values after those of `arr`; both are flattened without an axis."""
+    return np.concatenate([arr, np.ravel(values) if axis is None else values], axis)
+
+
+# -- splitting --------------------------------------------------------------------------------
+# An op with a result per piece: slices would make a full-size gradient for each of them.
+
+
+def _disjoint(split):
+    """`split`, refusing pieces that overlap: they are not the transpose of a concatenation."""
+
+    def run(ary, indices_or_sections, axis=0):
+        pieces = split(ary, indices_or_sections, axis)
+        if sum(piece.shape[axis] for piece in pieces) != ary.shape[axis]:
+            raise NoRuleError(
+                f"np.{split.__name__} at {indices_or_sections!r} gives pieces that overlap, as the indices do not "
+                "increase.  Write slices for such pieces: [x[:3], x[1:]]."
+            )
+        return pieces
+
+    return run
+
+
+def _pieces(r):
+    return [r(r.real(6), 3), r(r.real(2, 6), [1, -2], axis=-1), r(r.real(4, 2), np.array([2, 2, 9]), axis=0)]
+
+
+linear(np.split, run=_disjoint(np.split), results=True, sample=_pieces,
+       transpose=lambda g, axis: np.concatenate(g, axis))  # fmt: skip
+linear(np.array_split, run=_disjoint(np.array_split), results=True, sample=lambda r: [*_pieces(r), r(r.real(7), 3)],
+       transpose=lambda g, axis: np.concatenate(g, axis))  # fmt: skip
+linear(np.unstack, results=True, transpose=lambda g, axis: np.stack(g, axis=axis),
+       sample=lambda r: [r(r.real(3, 4)), r(r.real(3, 4), axis=-1), r(r.real(3))])  # fmt: skip
+
+
+def _split_along(function, axis, ndim):
+    """Declare a function that splits along `axis`, for arrays with at least `ndim` axes."""
+
+    def split(ary, indices_or_sections):
+        if ary.ndim < ndim:
+            raise ShapeError(
+                f"np.{function.__name__} splits along axis {axis}, and this array has shape {ary.shape}.  "
+                f"Give one with {ndim} axes or more."
+            )
+        return np.split(ary, indices_or_sections, min(axis, ary.ndim - 1))
+
+    composite(function, sample=lambda r: [r(r.real(4, 4, 4), 2), r(r.real(2, 4, 4, 1), [1])])(split)
+
+
+_split_along(np.hsplit, 1, 1)
+_split_along(np.vsplit, 0, 2)
+_split_along(np.dsplit, 2, 3)
+
+# -- repeating --------------------------------------------------------------------------------
+
+
+def _unrepeat(g, shape, repeats, axis):
+    """The sum over the repetitions of each entry."""
+    if axis is None:
+        return _unrepeat(g, (math.prod(shape),), repeats, 0).reshape(shape)
+    axis %= len(shape)
+    counts = np.asarray(repeats)
+    if counts.size == 1:
+        return g.reshape((*shape[: axis + 1], counts.item(), *shape[axis + 1 :])).sum(axis=axis + 1)
+    sources = np.repeat(np.arange(shape[axis]), counts)
+    return scatter(g, (slice(None),) * axis + (sources,), shape)
+
+
+def _untile(g, shape, reps):
+    """The sum over the tiles: g seen with an axis for the repetitions before each axis."""
+    reps = (reps,) if np.ndim(reps) == 0 else tuple(reps)
+    ndim = max(len(reps), len(shape))
+    reps = (1,) * (ndim - len(reps)) + reps
+    lengths = (1,) * (ndim - len(shape)) + shape
+    tiles = g.reshape([n for pair in zip(reps, lengths, strict=True) for n in pair])
+    return tiles.sum(axis=tuple(range(0, 2 * ndim, 2))).reshape(shape)
+
+
+linear(
+    np.repeat,
+    transpose=lambda g, shape, repeats, axis: _unrepeat(g, shape, repeats, axis),
+    sample=lambda r: [
+        r(r.real(3, 4), 2),
+        r(r.real(3, 4), 3, axis=-1),
+        r(r.real(3, 4), [1, 0, 2], axis=0),
+        r(r.real(3), np.array([2])),
+        r(r.real(), 3),
+    ],
+)
+linear(
+    np.tile,
+    transpose=lambda g, shape, reps: _untile(g, shape, reps),
+    sample=lambda r: [
+        r(r.real(3), 2),
+        r(r.real(2, 3), (2, 1, 2)),
+        r(r.real(1, 2, 3), (2,)),
+        r(r.real(), (2, 2)),
+        r(r.real(2), 0),
+    ],
+)
+
+# -- padding ----------------------------------------------------------------------------------
+
+
+def _widths(pad_width, ndim):
+    """The entries before and after each axis, as NumPy reads `pad_width`."""
+    if isinstance(pad_width, dict):
+        widths = [(0, 0)] * ndim
+        for axis, width in pad_width.items():
+            widths[axis] = (width, width) if np.ndim(width) == 0 else tuple(width)
+        return widths
+    return [tuple(pair) for pair in np.broadcast_to(pad_width, (ndim, 2)).tolist()]
+
+
+def _inside(g, shape, widths):
+    return g[tuple([slice(before, before + n) for (before, _), n in zip(widths, shape, strict=True)])]
+
+
+_zero_pad = linear(
+    lambda array, widths: np.pad(array, widths) if array.ndim else array,
+    transpose=lambda g, shape, widths: _inside(g, shape, widths),
+    name="pad",
+)
+
+
+@composite(
+    np.pad,
+    sample=lambda r: [
+        r(r.real(2, 3), 1),
+        r(r.real(2, 3), ((1, 0), (0, 2))),
+        r(r.real(2, 3), (2, 1), constant_values=1.5),
+        r(r.real(2, 3), {-1: (1, 2)}),
+        r(r.real(3), (4, 3), mode="edge"),
+        r(r.real(2, 3), 2, mode="wrap"),
+        r(r.real(2, 3), ((1, 1), (2, 0)), "reflect"),
+        r(r.real(2, 3), 1, mode="symmetric"),
+    ],
+)
+def pad(array, pad_width, mode="constant", **options):
+    """The array with a margin; its entries are constants, or copies of entries by the rule of `mode`."""
+    widths = _widths(bare(pad_width), array.ndim)
+    if mode == "constant":
+        return _constant_pad(array, widths, **options)
+    if mode not in ("edge", "wrap", "reflect", "symmetric") or options.get("reflect_type", "even") != "even":
+        raise NoRuleError(
+            f"np.pad with mode={mode!r} and {options} has no derivative rule here.  Modes that have: constant, edge, "
+            "wrap, reflect and symmetric (of even type).  Or join the margins on: np.concatenate([left, x, right])."
+        )
+    for axis, width in enumerate(widths):
+        sources = np.pad(np.arange(array.shape[axis]), width, mode, **options)
+        array = np.take(array, sources, axis=axis)
+    return array
+
+
+def _constant_pad(array, widths, constant_values=0):
+    if is_tensor(constant_values) and constant_values.requires_grad:
+        raise NoRuleError(
+            "np.pad has no derivative with respect to constant_values.  Pad with zeros and add the margin: "
+            "np.pad(x, width) + margin."
+        )
+    padded = _zero_pad(array, widths)
+    values = bare(constant_values)
+    if not np.any(values):
+        return padded
+    margin = np.pad(np.zeros(array.shape, array.dtype), widths, constant_values=values)
+    return padded + margin

@@ -1,0 +1,176 @@
+"""What happens at a kink, a tie or a jump of the slope: the choices, each made once, here.
+
+| function | where | gradient |
+|---|---|---|
+| maximum, minimum, fmax, fmin, max, min | entries tie | shared equally among those that tie |
+| relu | 0 | 0 |
+| abs, fabs | 0 | 0 |
+| clip | on a bound | passes: the interval is closed |
+| sqrt, cbrt, hypot, arctan2, norm, std | 0, where the slope is infinite or has no direction | 0 |
+| where | the branch not taken | 0, whatever the cotangent is there |
+
+`where` cannot undo an infinite slope further up: in `np.where(x > 0, np.log(x), 0)` at x = 0 the zero
+that it sends back meets the slope 1/0 of log.  Make the argument safe before the function instead:
+`np.log(np.where(x > 0, x, 1))`.
+"""
+
+import numpy as np
+
+from ..engine.door import bare
+from ..engine.op import composite, elementwise, op
+from .reduce import spread
+
+
+def _step(x):
+    """1 where x is above 0, else 0, in x's dtype; its own derivative is zero, so a plain array."""
+    x = np.asarray(bare(x))
+    # A boolean mask would be converted entry by entry at every product: 3 times the cost.
+    return np.greater(x, 0, out=np.empty(x.shape, x.dtype))
+
+
+def _share(x, y):
+    """The part of a maximum's gradient that goes to x: 1 where it is larger, a half at a tie."""
+    x, y = bare(x), bare(y)
+    part = np.greater(x, y, out=np.empty(np.broadcast(x, y).shape, np.result_type(x, y, np.float16)))
+    ties = np.equal(x, y)
+    if ties.any():
+        part += 0.5 * ties
+    return part
+
+
+def _known(x, y):
+    """1 where x is a number and y is not: fmax and fmin then give x."""
+    return np.where(np.isnan(bare(y)), ~np.isnan(bare(x)), _share(x, y))
+
+
+elementwise(np.maximum, x=lambda x, y: _share(x, y), y=lambda x, y: _share(y, x))
+elementwise(np.minimum, x=lambda x, y: _share(y, x), y=lambda x, y: _share(x, y))
+elementwise(np.fmax, x=lambda x, y: _known(x, y), y=lambda x, y: _known(y, x))
+elementwise(np.fmin, x=lambda x, y: _known(-x, -y), y=lambda x, y: _known(-y, -x))
+elementwise(np.absolute, x=lambda x: np.sign(x))
+elementwise(np.fabs, x=lambda x: np.sign(x))
+elementwise(np.copysign, x=lambda x, y: np.sign(x) * np.copysign(1, bare(y)), y=None)
+
+
+@elementwise(x=lambda out: _step(out))
+def relu(x):
+    """max(x, 0); the gradient at 0 is 0.
+
+    >>> import tinygrad_np as tg
+    >>> x = tg.Tensor([-1.0, 0.0, 2.0], requires_grad=True)
+    >>> tg.relu(x).sum().backward()
+    >>> x.grad
+    Tensor([0., 0., 1.])
+    """
+    # If you write this as np.maximum(x, 0), the gradient at 0 is a half: a tie.
+    return np.maximum(x, 0)
+
+
+@elementwise(x=lambda out: -out * out)
+def inverse_or_zero(x):
+    """1 / x, and 0 where x is 0: the slope of sqrt and its kin, with their subgradient at 0."""
+    x = np.asarray(x)
+    return np.divide(1, x, out=np.zeros(x.shape, np.result_type(x, np.float16)), where=x != 0)
+
+
+elementwise(np.sqrt, x=lambda out: inverse_or_zero(2 * out), sample=(0.5, 2))
+elementwise(np.cbrt, x=lambda out: inverse_or_zero(3 * out * out))
+elementwise(np.hypot, x=lambda x, out: x * inverse_or_zero(out), y=lambda y, out: y * inverse_or_zero(out))
+
+# A product with the mask would let nan * 0 through: np.where does not.
+_where = op(
+    lambda condition, x, y: np.where(condition, x, y),
+    name="where",
+    condition=None,
+    x=lambda g, condition: np.where(condition, g, 0),
+    y=lambda g, condition: np.where(condition, 0, g),
+    jvps={
+        "x": lambda t, condition: np.where(condition, t, 0),
+        "y": lambda t, condition: np.where(condition, 0, t),
+    },
+)
+
+
+@composite(
+    np.where,
+    sample=lambda r: [
+        r(r.mask(3, 4), r.real(3, 4), r.real(4)),
+        r(r.mask(4), 0.0, r.real(3, 4)),
+        r(r.mask(2, 1), r.real(1, 3), r.real()),
+        r(True, r.real(), r.real()),
+    ],
+)
+def where(condition, *branches):
+    """x where the condition holds, y elsewhere; with one argument, the places where it holds."""
+    return _where(condition, *branches) if branches else np.nonzero(condition)
+
+
+_clip = elementwise(
+    lambda a, a_min, a_max: np.minimum(np.maximum(a, a_min), a_max),
+    name="clip",
+    a=lambda a, a_min, a_max: (a >= a_min) & (a <= a_max),
+    a_min=lambda a, a_min, a_max: (a < a_min) & (a_min <= a_max),
+    a_max=lambda a, a_min, a_max: (a > a_max) | (a_min > a_max),
+)
+
+
+@composite(
+    np.clip,
+    sample=lambda r: [
+        r(r.real(3, 4), -0.7, 0.9),
+        r(r.real(3, 4), None, r.real(4)),
+        r(r.real(5), min=0.1),
+        r(r.real(2, 3), r.real(3) - 3, r.real(2, 1) + 3),
+    ],
+)
+def clip(a, a_min=None, a_max=None, *, min=None, max=None):
+    """Entries limited to [a_min, a_max]; the gradient passes inside the closed interval."""
+    low = a_min if a_min is not None else min
+    high = a_max if a_max is not None else max
+    return _clip(a, -np.inf if low is None else low, np.inf if high is None else high)
+
+
+def _ties(a, out, axis, keepdims, initial, where):
+    """Each entry's equal share in being the extreme one of its lane."""
+    a, out = bare(a), np.asarray(bare(out))
+    if axis is not None and not keepdims:
+        out = np.expand_dims(out, axis)
+    winners = (a == out) & where
+    count = winners.sum(axis=axis, keepdims=True)
+    if initial is not None:
+        count = count + (out == initial)
+    return winners / np.maximum(count, 1)
+
+
+def _extreme(function, also, ufunc):
+    """The rule of np.max or np.min."""
+
+    def run(a, axis=None, out=None, keepdims=False, initial=np._NoValue, where=True):
+        return ufunc.reduce(a, axis, None, None, bool(keepdims), initial, where)
+
+    def pulled(g, a, out, shape, axis, keepdims, initial, where):
+        return spread(g, shape, axis, keepdims) * _ties(a, out, axis, keepdims, initial, where)
+
+    def pushed(t, a, out, axis, keepdims, initial, where):
+        return np.sum(t * _ties(a, out, axis, keepdims, initial, where), axis=axis, keepdims=bool(keepdims))
+
+    op(
+        function,
+        run=run,
+        also=also,
+        a=pulled,
+        jvps={"a": pushed},
+        sample=lambda r: [
+            r(r.real(3, 4)),
+            r(r.real(3, 4), 0),
+            r(r.real(3, 4), axis=-1, keepdims=True),
+            r(r.real(2, 3, 4), axis=(0, 2)),
+            r(r.real(3, 4), axis=1, initial=0.3),
+            r(r.real(3, 4), axis=0, where=r.mask(3, 4), initial=-5.0 if ufunc is np.maximum else 5.0),
+            r(r.real()),
+        ],
+    )
+
+
+_extreme(np.max, (np.amax,), np.maximum)
+_extreme(np.min, (np.amin,), np.minimum)

@@ -1,0 +1,271 @@
+"""Products of vectors, matrices and arrays: matmul and its relatives, tensordot, outer, cross."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..engine.door import RULES
+from ..engine.op import composite, multilinear
+from ..errors import ShapeError
+from .reduce import as_array
+
+# -- matrix products ----------------------------------------------------------------------------
+
+
+def product(a: Any, b: Any) -> Any:
+    """`a @ b`, by the cheapest way in: for two small matrices `ndarray.dot` takes a third of the time."""
+    if type(a) is np.ndarray and type(b) is np.ndarray and b.ndim in (1, 2) and a.ndim:
+        if a.ndim < 3:
+            return a.dot(b)
+        if b.ndim == 2 and a.flags.c_contiguous:
+            # np.matmul would make one product for each matrix of the batch.
+            return _as_rows(a).dot(b).reshape((*a.shape[:-1], b.shape[1]))
+    return np.matmul(a, b)
+
+
+def _as_rows(a):
+    """All axes but the last in one."""
+    return a if a.ndim == 2 else a.reshape((math.prod(a.shape[:-1]), a.shape[-1]))
+
+
+def _matmul_a(g, b, shape):
+    if b.ndim == 1:
+        return g[..., None] * b
+    if len(shape) == 1:
+        return np.matmul(b, g[..., None])[..., 0]
+    return product(g, b.mT)
+
+
+def _matmul_b(g, a, shape):
+    if len(shape) == 1:
+        return product(_as_rows(np.atleast_2d(a)).T, g.reshape(-1))
+    if a.ndim == 1:
+        return a[:, None] * g[..., None, :]
+    if len(shape) == 2:
+        # One product of all rows, not one for each matrix of the batch and a sum over them.
+        return product(_as_rows(a).T, _as_rows(g))
+    return np.matmul(a.mT, g)
+
+
+def _matrix_pairs(r):
+    return [
+        r(r.real(2, 3), r.real(3, 4)),
+        r(r.real(3), r.real(3)),
+        r(r.real(3), r.real(3, 2)),
+        r(r.real(2, 3), r.real(3)),
+        r(r.real(2, 2, 3), r.real(3, 4)),
+        r(r.real(2, 2, 3), r.real(3)),
+        r(r.real(2, 0), r.real(0, 3)),
+        r(r.real(1, 1), r.real(1, 1)),
+    ]
+
+
+multilinear(
+    np.matmul,
+    run=product,
+    a=_matmul_a,
+    b=_matmul_b,
+    sample=lambda r: [
+        *_matrix_pairs(r),
+        r(r.real(2, 3), r.real(4, 3, 2)),
+        r(r.real(2, 1, 2, 3), r.real(4, 3, 2)),
+        r(r.real(3), r.real(2, 3, 2)),
+    ],
+)
+
+RULES[np.linalg.matmul] = RULES[np.matmul]
+
+
+def _ndim(a):
+    return a.ndim if hasattr(a, "ndim") else np.ndim(a)
+
+
+@composite(
+    np.dot,
+    sample=lambda r: [
+        *_matrix_pairs(r),
+        r(r.real(), r.real(2, 3)),
+        r(r.real(2, 3), 2.0),
+        r(r.real(2, 3), r.real(2, 3, 4)),
+    ],
+)
+def dot(a, b, out=None):
+    if not (_ndim(a) and _ndim(b)):
+        return np.multiply(a, b)
+    return np.matmul(a, b) if _ndim(b) < 3 else np.tensordot(a, b, (-1, -2))
+
+
+@composite(
+    np.inner,
+    sample=lambda r: [
+        r(r.real(3), r.real(3)),
+        r(r.real(2, 3), r.real(4, 3)),
+        r(r.real(2, 2, 3), r.real(3)),
+        r(r.real(2), 1.5),
+    ],
+)
+def inner(a, b):
+    return np.tensordot(a, b, (-1, -1)) if _ndim(a) and _ndim(b) else np.multiply(a, b)
+
+
+def _conjugate(a):
+    return np.conj(a) if a.dtype.kind == "c" else a
+
+
+@composite(np.vdot, sample=lambda r: [r(r.real(2, 3), r.real(3, 2)), r(r.real(), r.real()), r(r.real(4), r.real(4))])
+def vdot(a, b):
+    return np.matmul(_conjugate(as_array(a)).reshape(-1), as_array(b).reshape(-1))
+
+
+@composite(
+    np.vecdot,
+    np.linalg.vecdot,
+    sample=lambda r: [r(r.real(2, 3), r.real(2, 3)), r(r.real(3), r.real(2, 3)), r(r.real(3), r.real(3))],
+)
+def vecdot(x1, x2, *, axis=-1):
+    x1, x2 = (np.moveaxis(as_array(x), axis, -1) for x in (x1, x2))
+    return np.matmul(_conjugate(x1)[..., None, :], x2[..., None])[..., 0, 0]
+
+
+@composite(np.matvec, sample=lambda r: [r(r.real(2, 3), r.real(3)), r(r.real(2, 3), r.real(4, 3))])
+def matvec(x1, x2):
+    return np.matmul(x1, as_array(x2)[..., None])[..., 0]
+
+
+@composite(np.vecmat, sample=lambda r: [r(r.real(2), r.real(2, 3)), r(r.real(4, 2), r.real(2, 3))])
+def vecmat(x1, x2):
+    return np.matmul(_conjugate(as_array(x1))[..., None, :], x2)[..., 0, :]
+
+
+@composite(np.outer, np.linalg.outer, sample=lambda r: [r(r.real(3), r.real(2)), r(r.real(1), r.real(4))])
+def outer(a, b, out=None):
+    return as_array(a).reshape((-1, 1)) * as_array(b).reshape(-1)
+
+
+@composite(
+    np.kron,
+    sample=lambda r: [r(r.real(2, 3), r.real(2, 2)), r(r.real(3), r.real(2, 2)), r(r.real(2, 1, 2), r.real(3))],
+)
+def kron(a, b):
+    a, b = as_array(a), as_array(b)
+    n = max(a.ndim, b.ndim)
+    left, right = ((1,) * (n - x.ndim) + x.shape for x in (a, b))
+    blocks = a.reshape([k for m in left for k in (m, 1)]) * b.reshape([k for m in right for k in (1, m)])
+    return blocks.reshape([m * k for m, k in zip(left, right, strict=True)])
+
+
+_cross = multilinear(
+    lambda a, b: np.cross(a, b),
+    name="cross",
+    a=lambda g, b: np.cross(b, g),
+    b=lambda g, a: np.cross(g, a),
+)
+
+
+@composite(
+    np.cross,
+    sample=lambda r: [
+        r(r.real(3), r.real(3)),
+        r(r.real(2, 3), r.real(3)),
+        r(r.real(3, 2), r.real(3, 2), axis=0),
+        r(r.real(3, 2), r.real(2, 3), axisa=0, axisc=0),
+    ],
+)
+def cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
+    """The cross product of vectors of length 3."""
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    a, b = np.moveaxis(as_array(a), axisa, -1), np.moveaxis(as_array(b), axisb, -1)
+    if a.shape[-1] != 3 or b.shape[-1] != 3:
+        raise ShapeError(
+            f"np.cross has a rule for vectors of length 3, and these have {a.shape[-1]} and {b.shape[-1]}.  "
+            "For plane vectors write a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]."
+        )
+    return np.moveaxis(_cross(a, b), -1, axisc)
+
+
+@composite(np.linalg.cross, sample=lambda r: [r(r.real(2, 3), r.real(2, 3)), r(r.real(3, 2), r.real(3, 2), axis=0)])
+def _linalg_cross(x1, x2, /, *, axis=-1):
+    return cross(x1, x2, axis=axis)
+
+
+@composite(
+    np.linalg.multi_dot,
+    sample=lambda r: [
+        r([r.real(2, 3), r.real(3, 4), r.real(4, 2)]),
+        r([r.real(3), r.real(3, 4), r.real(4, 2), r.real(2)]),
+        r([r.real(2, 3), r.real(3, 2)]),
+    ],
+)
+def multi_dot(arrays, *, out=None):
+    """The product of several matrices, in the order that takes the fewest multiplications."""
+    arrays = [as_array(a) for a in arrays]
+    shapes = [(1, *a.shape) if a.ndim == 1 and i == 0 else a.shape for i, a in enumerate(arrays)]
+    sizes = [shape[0] for shape in shapes] + [shapes[-1][1] if len(shapes[-1]) > 1 else 1]
+    # Of every run of matrices from i to j (without j): its product, cheapest order, with the cost.
+    best = {(i, i + 1): (0, None) for i in range(len(arrays))}
+    for length in range(2, len(arrays) + 1):
+        for i in range(len(arrays) - length + 1):
+            j = i + length
+            best[i, j] = min(
+                (best[i, k][0] + best[k, j][0] + sizes[i] * sizes[k] * sizes[j], k) for k in range(i + 1, j)
+            )
+
+    def multiplied(i, j):
+        k = best[i, j][1]
+        return arrays[i] if k is None else np.matmul(multiplied(i, k), multiplied(k, j))
+
+    return multiplied(0, len(arrays))
+
+
+# -- tensordot ----------------------------------------------------------------------------------
+
+
+def _summed_axes(axes, ndim_a, ndim_b):
+    """The axes that are summed over in `a` and in `b`, counted from the front."""
+    if not isinstance(axes, int | np.integer):
+        both = [[side] if isinstance(side, int | np.integer) else list(side) for side in axes]
+    else:
+        both = [range(ndim_a - axes, ndim_a), range(axes)]
+    return [i % ndim_a for i in both[0]], [i % ndim_b for i in both[1]]
+
+
+def _free(ndim, summed):
+    return [i for i in range(ndim) if i not in summed]
+
+
+def _tensordot_a(g, b, shape, axes):
+    summed_a, summed_b = _summed_axes(axes, len(shape), b.ndim)
+    free = _free(len(shape), summed_a)
+    slope = np.tensordot(g, b, (list(range(len(free), g.ndim)), _free(b.ndim, summed_b)))
+    # What is left of b's axes comes in b's order; each belongs to an axis of a.
+    order = free + [summed_a[summed_b.index(j)] for j in sorted(summed_b)]
+    return np.transpose(slope, np.argsort(order))
+
+
+def _tensordot_b(g, a, shape, axes):
+    summed_a, summed_b = _summed_axes(axes, a.ndim, len(shape))
+    free = _free(a.ndim, summed_a)
+    slope = np.tensordot(a, g, (free, list(range(len(free)))))
+    order = [summed_b[summed_a.index(i)] for i in sorted(summed_a)] + _free(len(shape), summed_b)
+    return np.transpose(slope, np.argsort(order))
+
+
+multilinear(
+    np.tensordot,
+    also=(np.linalg.tensordot,),
+    a=_tensordot_a,
+    b=_tensordot_b,
+    sample=lambda r: [
+        r(r.real(2, 3, 4), r.real(3, 4, 2)),
+        r(r.real(2, 3), r.real(3, 4), 1),
+        r(r.real(2, 3), r.real(4), axes=0),
+        r(r.real(2, 3, 4), r.real(4, 5, 3), axes=([1, 2], [2, 0])),
+        r(r.real(2, 3, 4), r.real(4, 2, 3), axes=((2, 0), (0, 1))),
+        r(r.real(2, 3), r.real(4, 3), axes=(-1, 1)),
+        r(r.real(2, 3), r.real(3, 2), axes=[[0, 1], [1, 0]]),
+    ],
+)

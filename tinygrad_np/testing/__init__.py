@@ -1,0 +1,5 @@
+"""Comparing gradients."""
+
+from .gradcheck import numeric_grad
+
+__all__ = ["numeric_grad"]
