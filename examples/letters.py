@@ -56,12 +56,12 @@ def forward(X, W1, b1, W2, b2):
     return Z1, A1, Z2, A2
 
 
-def squared_error(A2):
+def squared_error(A2, Y):
     """The loss that the tutorial prints."""
     return np.mean(np.square(A2 - Y))
 
 
-def cross_entropy(A2):
+def cross_entropy(A2, Y):
     """Binary cross-entropy, summed over the three outputs and averaged over the samples."""
     return -np.sum(Y * np.log(A2) + (1 - Y) * np.log(1 - A2)) / m
 
@@ -78,7 +78,7 @@ def backward_by_hand(W1, b1, W2, b2):
     dZ1 = dA1 * A1 * (1 - A1)
     dW1 = np.dot(X.T, dZ1) / m
     db1 = np.sum(dZ1, axis=0, keepdims=True) / m
-    return {"W1": dW1, "b1": db1, "W2": dW2, "b2": db2, "Z1": dZ1 / m, "Z2": dZ2 / m}
+    return A2, {"W1": dW1, "b1": db1, "W2": dW2, "b2": db2, "Z1": dZ1 / m, "Z2": dZ2 / m}
 
 
 # -- backward, by autograd: the loss is the only thing to choose -----------------------------------
@@ -88,7 +88,7 @@ def recorded(loss, parameters):
     """The loss as a Tensor, and the Tensors whose gradients the table compares."""
     tensors = {name: tg.Tensor(array, requires_grad=True, name=name) for name, array in parameters.items()}
     Z1, _, Z2, A2 = forward(tg.Tensor(X, name="X"), **tensors)
-    return loss(A2), tensors | {"Z1": Z1.retain_grad(), "Z2": Z2.retain_grad()}
+    return loss(A2, tg.Tensor(Y, name="Y")), tensors | {"Z1": Z1.retain_grad(), "Z2": Z2.retain_grad()}
 
 
 def backward_by_autograd(loss, parameters):
@@ -99,7 +99,7 @@ def backward_by_autograd(loss, parameters):
 
 def compare_gradients(parameters):
     """The same six formulas against autograd, for two losses."""
-    hand = backward_by_hand(**parameters)
+    _, hand = backward_by_hand(**parameters)
     names = {"Z1": "dZ1 / m", "Z2": "dZ2 / m"}
 
     lesson.section("The hand-written gradients against autograd")
@@ -126,32 +126,64 @@ def compare_gradients(parameters):
         ("mean squared error", squared_error, of_squared_error),
     ):
         print(f"  {title}")
-        value = lambda W1, b1, W2, b2, loss=loss: loss(forward(X, W1, b1, W2, b2)[-1])
+        value = lambda W1, b1, W2, b2, loss=loss: loss(forward(X, W1, b1, W2, b2)[-1], Y)
         lesson.numeric_check(value, parameters, auto, entries=60)
 
 
 # -- training --------------------------------------------------------------------------------------
 
 
-def train(loss, steps, title):
-    """Full-batch gradient descent with autograd on `loss`; the squared error at every step."""
-    parameters = {name: tg.Tensor(array, requires_grad=True, name=name) for name, array in start().items()}
-    errors = []
+def train(gradients_of, steps, title):
+    """Full-batch gradient descent; the trained parameters, and the squared error before each step and at the end."""
+    parameters, errors = start(), []
     for _ in lesson.progress(steps, title):
-        A2 = forward(X, **parameters)[-1]
-        loss(A2).backward()
-        errors.append(squared_error(A2.data))
-        for parameter in parameters.values():
-            parameter.data -= RATE * parameter.grad.data
-            parameter.zero_grad()
-    arrays = {name: parameter.data for name, parameter in parameters.items()}
-    errors.append(squared_error(forward(X, **arrays)[-1]))
-    return arrays, errors
+        A2, gradients = gradients_of(parameters)
+        errors.append(squared_error(A2, Y))
+        for name in parameters:
+            parameters[name] -= RATE * gradients[name]
+    errors.append(squared_error(forward(X, **parameters)[-1], Y))
+    return parameters, errors
+
+
+def by_hand(parameters):
+    return backward_by_hand(**parameters)
+
+
+def by_autograd(loss):
+    """A function that gives the outputs, and by autograd the gradients of `loss`."""
+
+    def gradients_of(parameters):
+        tensors = {name: tg.Tensor(array, requires_grad=True) for name, array in parameters.items()}
+        A2 = forward(X, **tensors)[-1]
+        loss(A2, Y).backward()
+        return A2.data, {name: tensor.grad.data for name, tensor in tensors.items()}
+
+    return gradients_of
+
+
+def train_three_ways(steps):
+    """The tutorial's formulas, and autograd on both losses; the two trained by autograd, and all errors."""
+    lesson.section(f"Training, {steps:,} steps at rate {RATE}: the mean squared error as it goes")
+    _, of_formulas = train(by_hand, steps, "the hand-written formulas")
+    trained, of_cross_entropy = train(by_autograd(cross_entropy), steps, "autograd, cross-entropy")
+    on_error, of_squared_error = train(by_autograd(squared_error), steps, "autograd, squared error")
+    errors = {"formulas": of_formulas, "cross-entropy": of_cross_entropy, "squared error": of_squared_error}
+    lesson.row("", ["by hand", "by autograd, on the", "by autograd, on the"], 22)
+    lesson.row("step", ["", "cross-entropy", "squared error"], 22)
+    for step in range(0, steps + 1, max(1, steps // 10)):
+        lesson.row(f"{step:,}", [f"{values[step]:.3g}" for values in errors.values()], 22)
+    by_formulas, by_entropy, by_error = (values[-1] for values in errors.values())
+    print(
+        f"\nAfter {steps:,} steps the printed error is {by_formulas:.2g} with the tutorial's formulas and {by_entropy:.2g} with autograd\n"
+        f"on the loss they belong to, but {by_error:.2g} with the gradient of the printed error itself:\n"
+        f"{by_error / by_entropy:,.0f} times as much.  The formulas are the better choice; the printout misleads."
+    )
+    return trained, on_error, errors
 
 
 def main() -> None:
-    parser = lesson.arguments("Letters A, B, C: 30-5-3, sigmoid twice.  Of which loss are the formulas the gradient?", mnist=False)
-    parser.add_argument("--steps", type=int, default=10_000, help="full-batch steps of each training")
+    parser = lesson.arguments("Letters A, B, C, 30-5-3: of which loss are the formulas the gradient?", mnist=False)
+    parser.add_argument("--steps", type=lesson.positive(int), default=10_000, metavar="N", help="default 10000")
     args = parser.parse_args()
     steps = min(args.steps, 2_000) if args.quick else args.steps
 
@@ -159,19 +191,9 @@ def main() -> None:
     print("X (3, 30) -> W1 (30, 5), b1 (1, 5), sigmoid -> W2 (5, 3), b2 (1, 3), sigmoid -> A2 (3, 3)")
     compare_gradients(start())
 
-    lesson.section(f"Training, {steps:,} steps at rate {RATE}, autograd doing the backpropagation")
-    trained, by_cross_entropy = train(cross_entropy, steps, "gradient of the cross-entropy")
-    trained_on_error, by_squared_error = train(squared_error, steps, "gradient of the squared error")
-    print(f"    {'step':>8}{'mean squared error, trained with the gradient of':>52}")
-    print(f"    {'':>8}{'the cross-entropy':>26}{'the squared error':>26}")
-    for step in range(0, steps + 1, max(1, steps // 10)):
-        print(f"    {step:>8,}{by_cross_entropy[step]:>26.3g}{by_squared_error[step]:>26.3g}")
-    print(f"\nAfter {steps:,} steps the printed error is {by_cross_entropy[-1]:.2g} with the hand-written formulas (which are")
-    print(f"the gradient of the cross-entropy), and {by_squared_error[-1]:.2g} with the gradient of the printed error itself:")
-    print(f"{by_squared_error[-1] / by_cross_entropy[-1]:,.0f} times more.  The tutorial's formulas are the better choice; its printout is what misleads.")
-
+    trained, trained_on_error, errors = train_three_ways(steps)
     predicted = show_predictions(trained, trained_on_error)
-    draw(args.out, trained, by_cross_entropy, by_squared_error, predicted)
+    draw(args.out, trained, errors, predicted)
 
 
 def show_predictions(trained, trained_on_error):
@@ -187,21 +209,20 @@ def show_predictions(trained, trained_on_error):
     return [letters[i] for i in np.argmax(forward(X, **trained)[-1], axis=1)]
 
 
-def draw(out, trained, by_cross_entropy, by_squared_error, predicted):
-    """The compute graph, both learning curves, and the letters."""
+def draw(out, trained, errors, predicted):
+    """The compute graph, the learning curves, and the letters."""
     lesson.section("Pictures")
     loss, _ = recorded(cross_entropy, trained)
+    loss.name = "loss"
     loss.backward()
-    lesson.graph(loss, out / "letters_graph", "letters 30-5-3: binary cross-entropy")
-    figure, axes = lesson.plot(
-        title="The same network, trained with two gradients", xlabel="step", ylabel="mean squared error (log scale)"
-    )
-    axes.plot(by_squared_error, label="gradient of the squared error", color="#c2410c")
-    axes.plot(by_cross_entropy, label="hand-written formulas = gradient of the cross-entropy", color="#1d4ed8")
-    axes.set_yscale("log")
-    axes.legend(frameon=False)
-    lesson.save(figure, out / "letters_error.png")
-    lesson.gallery(X.reshape(3, 5, 6), predicted, list(LETTERS), out / "letters_predictions.png", "Letters after training")
+    lesson.graph(loss, out / "letters_graph", "letters A, B, C: 30-5-3")
+    lines = [
+        (f"gradient of the {name}", range(len(errors[name])), errors[name]) for name in ("cross-entropy", "squared error")
+    ]
+    title, ylabel = "One network, one printed error, two gradients", "mean squared error (log scale)"
+    lesson.curves(out / "letters_error.png", lines, title=title, ylabel=ylabel, xlabel="step", log=True)
+    letters = X.reshape(3, 5, 6)
+    lesson.gallery(letters, predicted, list(LETTERS), out / "letters_predictions.png", "Letters after training")
 
 
 if __name__ == "__main__":

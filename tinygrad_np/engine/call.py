@@ -7,8 +7,8 @@ generality: a loop over the inputs, a test that comes out the same at every call
     def call(x, y):
         if isinstance(x, Tensor):
             x_value, x_node = x.data, x.node
-        else:
-            x_value, x_node = x, None
+        else:                                            # arrays and numbers as they are, lists converted
+            x_value, x_node = x if type(x) in plain_types else asarray(x), None
         ...                                              # the same for y
         try:
             out = function(x_value, y_value)
@@ -41,7 +41,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import AutogradError, NoRuleError, ShapeError
+from ..errors import AutogradError, DtypeError, NoRuleError, ShapeError
 from .door import RULES, bare, find_tensors, function_name, refuse_out
 from .tape import PROJECTION, Node, births, leaf, recording
 from .tensor import Tensor, as_tensor, constant
@@ -50,7 +50,7 @@ _UNPACK = """
     if isinstance({x}, Tensor):
         {x}_value, {x}_node = {x}.data, {x}.node
     else:
-        {x}_value, {x}_node = {x}, None"""
+        {x}_value, {x}_node = {x} if type({x}) in plain_types else asarray({x}), None"""
 _WANTED = """
     if {x}_node is not None and {x}_node.requires_grad:
         wanted |= {bit}"""
@@ -118,6 +118,8 @@ def fixed_call(op: Any) -> Callable[..., Any]:
         **_RECORDING, "Tensor": Tensor, "function": op.function, "op": op, "failed": failed, "recording_now": recording.get,
         "unrecorded": unrecorded, "constant_node": constant_node, "plain": plain,
         "record_results": record_results, "patterns": op.patterns,
+        # A Python number stays one, as it takes the array's dtype; but rules of products want axes.
+        "plain_types": _ARRAYS if op.kind == "multilinear" else _ARRAYS | {int, float, bool, complex},
     }  # fmt: skip
     return build(source, scope, "call")
 
@@ -150,7 +152,7 @@ def variadic_call(op: Any) -> Callable[..., Any]:
     """The function of an op with any number of arrays; metadata by keyword only."""
 
     def call(*arrays: Any, **options: Any) -> Any:
-        values = tuple([x.data if isinstance(x, Tensor) else x for x in arrays])
+        values = tuple([x.data if isinstance(x, Tensor) else np.asarray(x) for x in arrays])
         if options:
             options = bare(options)
         try:
@@ -182,7 +184,12 @@ def record_results(pattern: Any, inputs: tuple, kept: tuple, meta: Any, outs: An
     if mode is not True:
         mode.recorded(parent, arrays)
     results = [record(PROJECTION, (parent,), (), i, array, mode) for i, array in enumerate(arrays)]
-    return type(outs)(results) if type(outs) in (tuple, list) else type(outs)(*results)
+    return _rebuilt(outs, results)
+
+
+def _rebuilt(outs: Any, results: Any) -> Any:
+    """A tuple, list or namedtuple like `outs`."""
+    return type(outs)(*results) if hasattr(outs, "_fields") else type(outs)(results)
 
 
 def constant_node(value: Any) -> Any:
@@ -193,21 +200,27 @@ def constant_node(value: Any) -> Any:
         if value.node is None:
             value.node = leaf(value.data)
         return value.node
-    return leaf(np.asarray(value))
+    array = np.asarray(value)
+    if array.dtype.kind == "c":
+        raise DtypeError(
+            f"a complex array of shape {array.shape} meets a tensor that requires grad: gradients are defined for real "
+            "numbers here so far.  Compute with the real and the imaginary part, each a real tensor."
+        )
+    return leaf(array)
 
 
 def unrecorded(out: Any, inputs: tuple) -> Any:
     """The result where nothing is recorded: a tensor if any input was one, else as NumPy gave it."""
     for value in inputs:
         if isinstance(value, Tensor):
-            if type(out) in (tuple, list):
-                return type(out)(map(constant, out))
-            return constant(out)
+            return _rebuilt(out, map(constant, out)) if isinstance(out, tuple | list) else constant(out)
     return out
 
 
 def plain(op: Any, meta: tuple, options: dict) -> tuple[tuple, dict]:
     """Metadata with arrays in place of tensors; a tensor that requires grad has no place there."""
+    if "out" not in options and "dtype" not in options and _is_plain(meta) and _is_plain(tuple(options.values())):
+        return meta, options
     for tensor in find_tensors((meta, options)):
         if tensor.requires_grad:
             raise NoRuleError(
@@ -216,7 +229,25 @@ def plain(op: Any, meta: tuple, options: dict) -> tuple[tuple, dict]:
                 "t.detach(), or write the function with others that have one."
             )
     refuse_out(op.title, options)
+    if np.dtype(options.get("dtype")).kind == "c":
+        raise DtypeError(f"{op.title}(..., dtype={options['dtype']}) is complex: gradients are for real numbers so far.")
     return bare(meta), bare(options)
+
+
+_ATOMS = frozenset({int, float, bool, str, type(None), type(Ellipsis), type, np.ndarray, np.dtype})
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether there is certainly no tensor inside; most metadata are a few numbers."""
+    kind = type(value)
+    if kind is tuple or kind is list:
+        for v in value:
+            if type(v) not in _ATOMS and not _is_plain(v):
+                return False
+        return True
+    if kind is slice:
+        return _is_plain((value.start, value.stop, value.step))
+    return kind in _ATOMS
 
 
 def failed(op: Any, error: Exception, values: tuple, meta: tuple, options: dict) -> Exception:
@@ -226,13 +257,14 @@ def failed(op: Any, error: Exception, values: tuple, meta: tuple, options: dict)
     shapes = " and ".join(str(np.shape(v)) if isinstance(v, np.ndarray) else repr(v)[:60] for v in values)
     extra = "".join(f", {v!r}" for v in meta) + "".join(f", {k}={v!r}" for k, v in options.items())
     message = f"{op.title} does not work on {shapes}{extra[:200]}: {error}{op.advice}"
-    if isinstance(error, ValueError):
+    if type(error) is ValueError:
         return ShapeError(message)
     # The class that NumPy users catch (IndexError, LinAlgError, TypeError ...) stays.
     error.add_note(message)
     return error
 
 
+_ARRAYS = frozenset({np.ndarray, type(None)})
 _RECORDING = {"new": object.__new__, "Node": Node, "Tensor": Tensor, "births": births, "ndarray": np.ndarray,
               "asarray": np.asarray}  # fmt: skip
 _record = build("def record(pattern, inputs, kept, meta, out, mode):" + _RECORD, dict(_RECORDING), "record")

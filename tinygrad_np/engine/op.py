@@ -117,12 +117,14 @@ class Op:
 
 
 class Variadic(Op):
-    """An op with any number of arrays.  Its one rule is told which input it is for, as `i`; it may
-    also name `arrays` (which keeps them all), `shapes`, `out` and metadata.
+    """An op with any number of arrays.
+
+    Its one rule is told which input it is for, as `i`, or, if it does not name `i`, gives the gradients of
+    all.  It may also name `arrays` (which keeps them all), `shapes`, `out` and metadata.
     """
 
-    def __init__(self, kind: str, function: Callable[..., Any], rule: Callable[..., Any]) -> None:
-        super().__init__(kind, function, {}, public=function)
+    def __init__(self, kind: str, function: Callable[..., Any], rule: Callable[..., Any], public: Any) -> None:
+        super().__init__(kind, function, {}, public=public)
         self.rule, self.names = rule, tuple(inspect.signature(rule).parameters)
         self.by_wanted: dict[tuple[int, ...], Pattern] = {}
         allowed = {"g", "i", "arrays", "shapes", "out", *self.metadata}
@@ -141,6 +143,9 @@ class Variadic(Op):
         def pull(g: Any, kept: tuple, node: Node) -> tuple:
             values = {**self.metadata, **node.meta[1], **dict(zip(keep, kept, strict=True)), "g": g}
             values["shapes"] = [getattr(x, "shape", ()) for x in node.inputs]
+            if "i" not in self.names:
+                every = self.rule(**{n: values[n] for n in self.names})
+                return tuple([every[i] for i in wanted])
             return tuple([self.rule(**{n: i if n == "i" else values[n] for n in self.names}) for i in wanted])
 
         return pull
@@ -250,11 +255,16 @@ def op(function: Any = None, /, **options: Any) -> Any:
     return _declare("op", function, options)
 
 
-def variadic(function: Any = None, /, *, kind: str, vjp: Callable[..., Any], sample: Any = None) -> Any:
-    """A function of any number of arrays, "linear" in all together or "multilinear" in each."""
+def variadic(
+    function: Any = None, /, *, kind: str, vjp: Callable[..., Any], public: Any = None, sample: Any = None
+) -> Any:
+    """A function of any number of arrays, "linear" in all together or "multilinear" in each.
+
+    `public` is the function that messages name, where users reach this one through another.
+    """
     if function is None:
-        return lambda f: variadic(f, kind=kind, vjp=vjp, sample=sample)
-    made = Variadic(kind, function, vjp)
+        return lambda f: variadic(f, kind=kind, vjp=vjp, public=public, sample=sample)
+    made = Variadic(kind, function, vjp, public or function)
     return _register(made, function, variadic_call(made), (), sample)
 
 

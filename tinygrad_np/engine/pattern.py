@@ -98,8 +98,8 @@ def _applied(function: str, named: tuple[str, ...], i: int) -> str:
 def _unpacked(op: Any, keep: tuple[str, ...], named: set[str], scope: dict[str, Any]) -> list[str]:
     """Lines that give the kept arrays and the named metadata their names."""
     lines = [f"    {', '.join(keep)}, = kept"] if keep else []
-    # `out` in a rule is the result, never the keyword out= of NumPy, which is refused.
-    meta = [n for n in op.metadata if n in named and n != "out"]
+    # In a rule, `out` is the result and `shape` that of the input, also where NumPy has keywords so called.
+    meta = [n for n in op.metadata if n in named and n not in ("out", "shape")]
     if meta:
         scope["bind"] = _binder(op, tuple(meta))
         lines.append(f"    {', '.join(meta)}, = bind(node.meta)")

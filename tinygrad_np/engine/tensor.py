@@ -195,9 +195,9 @@ class Tensor:
                 f"a cotangent of shape {cotangent.shape} does not fit {self.describe()}: it holds one weight "
                 f"for each entry.  Give one of shape {self.data.shape}."
             )
-        if cotangent.dtype.kind not in "fciub":
-            raise DtypeError(f"a cotangent holds numbers, not {cotangent.dtype}.")
-        return cotangent
+        if cotangent.dtype.kind not in "fiub":
+            raise DtypeError(f"the cotangent of {self.describe()} holds real numbers, not {cotangent.dtype}.")
+        return cotangent if cotangent.dtype == self.dtype else cotangent.astype(self.dtype)
 
     def retain_grad(self) -> Tensor:
         """Keep this tensor's gradient too, although it is not a leaf.  Returns the tensor."""
@@ -394,7 +394,12 @@ def _checked(array: np.ndarray, requires_grad: bool) -> np.ndarray:
             f"a Tensor holds numbers, and this array of shape {array.shape} has dtype {array.dtype}.  A ragged "
             "list gives dtype object: make all rows equally long.  Turn text into numbers first."
         )
-    if requires_grad and kind not in "fc":
+    if kind == "c":
+        raise DtypeError(
+            f"a Tensor holds real numbers so far, and this array of shape {array.shape} has dtype {array.dtype}.  "
+            "Make two tensors, of its real and of its imaginary part."
+        )
+    if requires_grad and kind != "f":
         raise DtypeError(
             f"a tensor of dtype {array.dtype} cannot require grad: a function of whole numbers has no derivative.  "
             "Write Tensor(x, dtype=float, requires_grad=True), or give numbers with a decimal point."

@@ -7,7 +7,7 @@ that is all there is to higher-order derivatives.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import lru_cache
 from heapq import heappop, heappush
 from typing import Any
@@ -32,30 +32,21 @@ def broadcast_axes(small: tuple[int, ...], large: tuple[int, ...]) -> tuple[tupl
     return stretched, tuple(range(extra))
 
 
-class _Queue:
-    """Nodes waiting for their turn, each with the gradient that has reached it so far."""
+def _put(heap: list[int], waiting: dict[int, Entry], entry: Entry) -> None:
+    """Add to what waits at a node."""
+    born = entry[0].born
+    if born in waiting:
+        waiting[born] = _add(waiting[born], entry[1])
+    else:
+        waiting[born] = entry
+        heappush(heap, -born)
 
-    def __init__(self) -> None:
-        self.heap: list[int] = []
-        self.entries: dict[int, Entry] = {}
 
-    def put(self, node: Node, g: Any, ours: bool) -> None:
-        """Add to what waits at `node`."""
-        if node.born in self.entries:
-            self.entries[node.born] = _add(self.entries[node.born], g)
-        else:
-            self.entries[node.born] = (node, g, ours)
-            heappush(self.heap, -node.born)
-
-    def collect(self, node: Node, result: int, g: Any) -> None:
-        """The cotangent of one result of an op with several waits among those of its siblings."""
-        if node.born not in self.entries:
-            self.put(node, [None] * len(node.shape), False)
-        self.entries[node.born][1][result] = g
-
-    def newest(self) -> Entry:
-        """Take out the node born last."""
-        return self.entries.pop(-heappop(self.heap))
+def _collect(heap: list[int], waiting: dict[int, Entry], node: Node, result: int, g: Any) -> None:
+    """The cotangent of one result of an op with several waits among those of its siblings."""
+    if node.born not in waiting:
+        _put(heap, waiting, (node, [None] * len(node.shape), False))
+    waiting[node.born][1][result] = g
 
 
 def _add(entry: Entry, g: Any) -> Entry:
@@ -96,7 +87,7 @@ def fit(g: Any, node: Node) -> Any:
 
 
 def pull_back(
-    roots: Iterable[tuple[Node, Any]],
+    roots: Sequence[tuple[Node, Any]],
     targets: Collection[Node] | None = None,
     lift: Lift | None = None,
     free: bool = False,
@@ -107,34 +98,35 @@ def pull_back(
     No array returned is shared with another gradient, with a cotangent or with the forward pass.
     `free` drops what each node kept as soon as its rule has used it.
     """
-    roots = list(roots)
     useful = None if targets is None else _useful([node for node, _ in roots], targets)
     mode = recording.get()
     watch = None if mode is True or mode is False else mode
     special = useful is not None or lift is not None or watch is not None
-    queue = _Queue()
-    heap = queue.heap
+    # What waits for its turn: birth numbers (negative, for the newest first), and entries by them.
+    heap: list[int] = []
+    waiting: dict[int, Entry] = {}
     for node, g in roots:
-        queue.put(node, g, False)
+        _put(heap, waiting, (node, g, False))
     found: dict[Node, Entry] = {}
     node = current = None
     try:
         while current is not None or heap:
-            node, g, ours = current or queue.newest()
+            node, g, ours = current or waiting.pop(-heappop(heap))
             current = None
-            rule, kept, inputs = node.rule, node.kept, node.inputs
-            if node.owner is not None or targets is not None:
-                if targets is None or node in targets:
-                    found[node] = (node, g, ours)
+            rule = node.rule
+            if node.owner is not None if targets is None else node in targets:
+                found[node] = (node, g, ours)
             if rule is None:
                 continue
+            kept = node.kept
             if kept is None:
                 raise _used_up(node)
             if not node.shape:
                 node.cotangent = g
+            inputs = node.inputs
             if rule is PROJECTION:
                 if useful is None or inputs[0] in useful:
-                    queue.collect(inputs[0], node.meta, g)
+                    _collect(heap, waiting, inputs[0], node.meta, g)
                 continue
             if special:
                 if useful is not None:
@@ -159,12 +151,11 @@ def pull_back(
                 elif current is None and (not heap or parent.born > -heap[0]):
                     # Newer than all that waits: next, without passing through the queue.
                     current = entry
-                elif current is not None and parent.born >= current[0].born:
-                    queue.put(*current)
-                    current = None
-                    queue.put(*entry)
                 else:
-                    queue.put(*entry)
+                    if current is not None and parent.born >= current[0].born:
+                        _put(heap, waiting, current)
+                        current = None
+                    _put(heap, waiting, entry)
             g = d = pulled = entry = None
     except AutogradError:
         raise

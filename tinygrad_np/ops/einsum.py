@@ -20,17 +20,17 @@ def _einsum_vjp(g, i, arrays, shapes, subscripts, optimize):
     """The same sum with `g` in the place of the array: output and input change roles."""
     left, output = subscripts.split("->")
     terms = left.split(",")
-    term, shape, terms[i] = terms[i], shapes[i], output
+    term, shape = terms[i], shapes[i]
+    terms[i] = output
     found = "".join(label for label in term if any(label in other for other in terms))
-    slope = _einsum(
-        *arrays[:i], g, *arrays[i + 1 :], subscripts=f"{','.join(terms)}->{found}", optimize=bool(optimize)
-    )
-    # A label that only this array has was summed away, one of length 1 elsewhere was broadcast.
-    size = dict(zip(found, slope.shape, strict=True))
-    to = tuple([max(n, size.get(label, 1)) if n else 0 for label, n in zip(term, shape, strict=True)])
+    slope = _einsum(*arrays[:i], g, *arrays[i + 1 :], subscripts=f"{','.join(terms)}->{found}", optimize=bool(optimize))
+    # A label that only this array has was summed away; one of length 1 everywhere else was broadcast.
+    sizes = dict(zip(found, slope.shape, strict=True))
+    known = tuple([sizes.get(label, 1) for label in term])
+    to = tuple([m if m != 1 else n for m, n in zip(known, shape, strict=True)])
     if slope.shape == to:
         return slope
-    return spread(slope, to, tuple([k for k, label in enumerate(term) if label not in found]))
+    return spread(slope.reshape(known), to, tuple([k for k, n in enumerate(to) if n != known[k]]), keepdims=True)
 
 
 @variadic(kind="multilinear", vjp=_einsum_vjp)
@@ -104,7 +104,8 @@ def _einsum_calls(r):
     x, y, z = r.real(2, 3), r.real(3, 4), r.real(4, 2)
     return [
         *[r(subscripts, x) for subscripts in ("ij->ji", "ij->i", "ij->", "ij", "ba", "...j->...", "i...->...")],
-        *[r(subscripts, x, y) for subscripts in ("ij,jk->ik", "ij,jk", "ij,jk->", "ij,jk->j", "ij,kl->il", "ij,jk->kij")],
+        *[r(subscripts, x, y) for subscripts in ("ij,jk->ik", "ij,jk", "ij,jk->", "ij,jk->j", "ij,jk->kij")],
+        r("ij,kl->il", x, y),
         *[r(subscripts, r.real(3, 3)) for subscripts in ("ii->i", "ii", "ii->")],
         r("iji->j", r.real(2, 3, 2)),
         r("iij,jj->i", r.real(2, 2, 3), r.real(3, 3)),
@@ -112,6 +113,7 @@ def _einsum_calls(r):
         r("i,i,i->i", r.real(3), r.real(3), r.real(3)),
         r("ij,ij->", x, r.real(2, 3)),
         r("ij,ij->i", x, r.real(1, 3)),
+        r("ij,ij->", r.real(1, 3), x),
         r("...ij,...jk->...ik", r.real(5, 1, 2, 3), r.real(4, 3, 2)),
         r("...ij,jk", r.real(2, 2, 3), y),
         r("...,...->...", r.real(2, 3), r.real()),

@@ -16,7 +16,7 @@ from ..engine.op import composite, constant, linear
 
 # -- indexing and scattering ------------------------------------------------------------------
 
-_BASIC = {int, slice, NoneType, EllipsisType, bool, np.bool, *np.sctypeDict.values()}
+_BASIC = (int, slice, np.generic, NoneType, EllipsisType)
 # Fewer values than this are added faster one by one than their positions are computed.
 _FEW = 64
 
@@ -27,7 +27,7 @@ def _is_mask(part):
 
 def _scatter(values, index, into):
     parts = index if type(index) is tuple else (index,)
-    arrays = [part for part in parts if type(part) not in _BASIC]
+    arrays = [part for part in parts if not isinstance(part, _BASIC)]
     out = np.zeros(into, values.dtype)
     # Slices, numbers and masks pick no entry twice.
     if not arrays or all(map(_is_mask, arrays)):
@@ -54,9 +54,10 @@ def _positions(parts, shape):
 
 
 def _axes_reached(part):
+    """How many axes of the array one part of an index stands for."""
     if part is None:
         return 0
-    return 1 if type(part) in _BASIC or not _is_mask(part) else np.ndim(part)
+    return np.ndim(part) if _is_mask(part) else 1
 
 
 scatter = linear(_scatter, transpose=lambda g, index: g[index], name="scatter")

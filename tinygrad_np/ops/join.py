@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -14,27 +15,22 @@ from .index import scatter
 # -- joining ----------------------------------------------------------------------------------
 
 
-def _part(g, i, shapes, axis):
-    """The part of a concatenation that came from array `i`."""
+def _parts(g, shapes, axis):
+    """The parts of a concatenation that came from each array."""
     if axis is None:
-        start = sum(map(math.prod, shapes[:i]))
-        return g[start : start + math.prod(shapes[i])].reshape(shapes[i])
-    axis %= g.ndim
-    start = sum(shape[axis] for shape in shapes[:i])
-    return g[(slice(None),) * axis + (slice(start, start + shapes[i][axis]),)]
+        ends = list(itertools.accumulate(map(math.prod, shapes)))
+        return [part.reshape(shape) for part, shape in zip(np.split(g, ends[:-1]), shapes, strict=True)]
+    return np.split(g, list(itertools.accumulate(shape[axis] for shape in shapes))[:-1], axis)
 
 
-@variadic(kind="linear", vjp=lambda g, i, shapes, axis: _part(g, i, shapes, axis))
+@variadic(kind="linear", vjp=_parts, public=np.concatenate)
 def _concatenate(*arrays, axis=0):
     return np.concatenate(arrays, axis)
 
 
-@variadic(kind="linear", vjp=lambda g, i, axis: g[(slice(None),) * (axis % g.ndim) + (i,)])
+@variadic(kind="linear", vjp=lambda g, axis: np.unstack(g, axis=axis), public=np.stack)
 def _stack(*arrays, axis=0):
     return np.stack(arrays, axis)
-
-
-_concatenate.op.title, _stack.op.title = "np.concatenate", "np.stack"
 
 
 @composite(
@@ -104,6 +100,36 @@ def column_stack(tup):
 def append(arr, values, axis=None):
     """The values after those of `arr`; both are flattened without an axis."""
     return np.concatenate([arr, np.ravel(values) if axis is None else values], axis)
+
+
+def _nesting(arrays):
+    return 1 + max(map(_nesting, arrays), default=0) if isinstance(arrays, list) else 0
+
+
+def _flattened(arrays):
+    return [x for part in arrays for x in _flattened(part)] if isinstance(arrays, list) else [arrays]
+
+
+@composite(
+    np.block,
+    sample=lambda r: [
+        r([[r.real(2, 3), r.real(2, 1)], [r.real(1, 4)]]),
+        r([r.real(2), 1.5, r.real()]),
+        r([[[r.real(2, 1)]], [[r.real(2, 1)]]]),
+        r(r.real(2)),
+    ],
+)
+def block(arrays):
+    """The matrix of blocks in nested lists: the innermost are joined along the last axis, and so on outwards."""
+    depth = _nesting(arrays)
+    ndim = max(depth, *map(np.ndim, _flattened(arrays)))
+
+    def joined(part, level):
+        if isinstance(part, list):
+            return np.concatenate([joined(inner, level - 1) for inner in part], -level)
+        return np.reshape(part, (1,) * (ndim - np.ndim(part)) + np.shape(part))
+
+    return joined(arrays, depth)
 
 
 # -- splitting --------------------------------------------------------------------------------

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..engine.door import call_without_rule
+from ..engine.door import bare
 from ..engine.op import composite, constant, op
-from ..errors import ShapeError
+from ..errors import NoRuleError, ShapeError
 from .products import product
 from .reduce import as_array, axes_of, spread
 
@@ -16,8 +16,9 @@ def _squares(r):
     return [r.real(*shape) + 5 * np.eye(shape[-1]) for shape in [(3, 3), (2, 2, 2), (1, 1)]]
 
 
-@composite(np.linalg.matrix_power, sample=lambda r: [r(a, n) for a in _squares(r) for n in (0, 1, 2, 5, -2)])
+@composite(np.linalg.matrix_power, sample=lambda r: [r(a / 5, n) for a in _squares(r) for n in (0, 1, 2, 5, -2)])
 def matrix_power(a, n):
+    """The n-th power of square matrices, by squaring; negative powers are those of the inverse."""
     a = as_array(a)
     if n == 0:
         return np.broadcast_to(np.eye(a.shape[-1], dtype=a.dtype), a.shape) + 0 * a
@@ -78,7 +79,7 @@ def _cofactors_run(a):
 def _cofactors_vjp(g, a, out):
     inverse = np.linalg.inv(a)
     both = np.sum(g * out, axis=(-2, -1), keepdims=True) * inverse
-    return (both - np.matmul(inverse, np.matmul(g.mT, out))).mT
+    return (both - np.matmul(inverse, np.matmul(g, out.mT))).mT
 
 
 _cofactors = op(_cofactors_run, name="cofactors", a=_cofactors_vjp)
@@ -117,6 +118,7 @@ _lower_cholesky = op(lambda a: np.linalg.cholesky(a), name="cholesky", a=_choles
     sample=lambda r: [r(x @ x.mT, upper=upper) for x in _squares(r) for upper in (False, True)],
 )
 def cholesky(a, /, *, upper=False):
+    """The triangular factor; its gradient is in the triangle that NumPy reads, and zero in the other."""
     return _lower_cholesky(a.mT).mT if upper else _lower_cholesky(a)
 
 
@@ -135,9 +137,7 @@ _norm2 = op(
     lambda x, axis=None, keepdims=False: np.linalg.norm(x, None, axis, keepdims),
     name="norm",
     x=lambda g, x, out, shape, axis, keepdims: x * spread(g / _infinite_at_zero(out), shape, axis, keepdims),
-    jvps={
-        "x": lambda t, x, out, axis, keepdims: np.sum(x * t, axis=axis, keepdims=keepdims) / _infinite_at_zero(out)
-    },
+    jvps={"x": lambda t, x, out, axis, keepdims: np.sum(x * t, axis=axis, keepdims=keepdims) / _infinite_at_zero(out)},
 )
 
 
@@ -148,9 +148,7 @@ def _norm_vjp(g, x, out, shape, ord, axis, keepdims):
     return slope * spread(g, shape, axis, keepdims)
 
 
-_norm = op(
-    lambda x, ord=2, axis=None, keepdims=False: np.linalg.norm(x, ord, axis, keepdims), name="norm", x=_norm_vjp
-)
+_norm = op(lambda x, ord=2, axis=None, keepdims=False: np.linalg.norm(x, ord, axis, keepdims), name="norm", x=_norm_vjp)
 
 
 def _vector_norm(x, ord, axis, keepdims):
@@ -167,7 +165,12 @@ def _matrix_norm(x, ord, axes, keepdims):
     if ord in ("fro", "f"):
         return _norm2(x, axes, keepdims)
     if ord not in (1, -1, np.inf, -np.inf):
-        return call_without_rule(np.linalg.norm, (x, ord, axes, keepdims), {})
+        if x.requires_grad:
+            raise NoRuleError(
+                f"np.linalg.norm with ord={ord!r} of matrices needs singular values, for which there is no derivative "
+                f"rule here, and {x.describe()} requires grad.  Use ord='fro', 1 or np.inf, or t.detach()."
+            )
+        return np.linalg.norm(bare(x), ord, axes, keepdims)
     rows, columns = axes if abs(ord) == 1 else axes[::-1]
     sums = np.sum(np.abs(x), axis=rows, keepdims=True)
     result = (np.max if ord > 0 else np.min)(sums, axis=columns, keepdims=True)
@@ -190,6 +193,7 @@ def _matrix_norm(x, ord, axes, keepdims):
     ],
 )
 def norm(x, ord=None, axis=None, keepdims=False):
+    """The norm of vectors or matrices; where it is 0 its gradient is 0."""
     if ord is None:
         return _norm2(x, axis, keepdims)
     axes = axes_of(axis, x.ndim)
@@ -205,6 +209,7 @@ def norm(x, ord=None, axis=None, keepdims=False):
     sample=lambda r: [r(r.real(2, 3)), r(r.real(2, 3), axis=0, ord=3, keepdims=True), r(r.real(2, 3), ord=1)],
 )
 def vector_norm(x, /, *, axis=None, keepdims=False, ord=2):
+    """The norm of vectors; without an axis, of all entries."""
     if ord == 2:
         return _norm2(x, axis, keepdims)
     if axis is None:
@@ -218,6 +223,7 @@ def vector_norm(x, /, *, axis=None, keepdims=False, ord=2):
     sample=lambda r: [r(r.real(2, 2, 3)), r(r.real(2, 3), ord=1, keepdims=True)],
 )
 def matrix_norm(x, /, *, keepdims=False, ord="fro"):
+    """The norm of the matrices in the last two axes."""
     return _matrix_norm(x, ord, (-2, -1), keepdims)
 
 
@@ -226,14 +232,17 @@ def matrix_norm(x, /, *, keepdims=False, ord="fro"):
 
 @composite(np.linalg.trace, sample=lambda r: [r(r.real(2, 3, 3)), r(r.real(3, 3), offset=1)])
 def trace(x, /, *, offset=0, dtype=None):
+    """The sum of a diagonal of the matrices in the last two axes."""
     return np.trace(x, offset, -2, -1, dtype)
 
 
 @composite(np.linalg.diagonal, sample=lambda r: [r(r.real(2, 3, 3)), r(r.real(3, 4), offset=-1)])
 def diagonal(x, /, *, offset=0):
+    """A diagonal of the matrices in the last two axes."""
     return np.diagonal(x, offset, -2, -1)
 
 
 @composite(np.linalg.matrix_transpose, sample=lambda r: [r(r.real(2, 3)), r(r.real(2, 2, 3))])
 def matrix_transpose(x, /):
+    """The last two axes swapped."""
     return np.matrix_transpose(x)

@@ -118,8 +118,8 @@ def logsumexp(x, axis=None, keepdims=False):
     """log(sum(exp(x))) along `axis`, without overflow; all axes by default.
 
     >>> import numpy as np, tinygrad_np as tg
-    >>> float(tg.logsumexp(np.array([1000.0, 1000.0]))) - 1000 == np.log(2)
-    True
+    >>> tg.logsumexp(np.array([1000.0, 1000.0])).round(4)
+    np.float64(1000.6931)
     """
     x = np.asarray(x)
     top = np.maximum.reduce(x, axis, None, None, True)

@@ -32,6 +32,8 @@ def _as_rows(a):
 
 
 def _matmul_a(g, b, shape):
+    if b.ndim == 2 == len(shape):
+        return product(g, b.T)
     if b.ndim == 1:
         return g[..., None] * b
     if len(shape) == 1:
@@ -40,6 +42,10 @@ def _matmul_a(g, b, shape):
 
 
 def _matmul_b(g, a, shape):
+    if a.ndim == 2 == len(shape):
+        return product(a.T, g)
+    if a.ndim == 2 == len(shape):
+        return product(a.T, g)
     if len(shape) == 1:
         return product(_as_rows(np.atleast_2d(a)).T, g.reshape(-1))
     if a.ndim == 1:
@@ -83,19 +89,44 @@ def _ndim(a):
     return a.ndim if hasattr(a, "ndim") else np.ndim(a)
 
 
-@composite(
+def _dot_a(g, b, shape):
+    if len(shape) == 2 == b.ndim:
+        return product(g, b.T)
+    if not shape or not b.ndim:
+        return g * b
+    if b.ndim < 3:
+        return _matmul_a(g, b, shape)
+    # The axes of the result are those of a but its last, then those of b but its last but one.
+    axes = [*range(b.ndim - 2), b.ndim - 1]
+    return np.tensordot(g, b, ([i - len(axes) for i in range(len(axes))], axes))
+
+
+def _dot_b(g, a, shape):
+    if len(shape) == 2 == a.ndim:
+        return product(a.T, g)
+    if not shape or not a.ndim:
+        return a * g
+    if len(shape) < 3:
+        return _matmul_b(g, a, shape)
+    axes = list(range(a.ndim - 1))
+    return np.moveaxis(np.tensordot(a, g, (axes, axes)), 0, -2)
+
+
+multilinear(
     np.dot,
+    run=lambda a, b: a.dot(b),
+    a=_dot_a,
+    b=_dot_b,
+    advice="The last axis of the first must be as long as the last but one of the second.",
     sample=lambda r: [
         *_matrix_pairs(r),
         r(r.real(), r.real(2, 3)),
         r(r.real(2, 3), 2.0),
         r(r.real(2, 3), r.real(2, 3, 4)),
+        r(r.real(3), r.real(2, 3, 4)),
+        r(r.real(2, 2, 3), r.real(2, 3, 2)),
     ],
 )
-def dot(a, b, out=None):
-    if not (_ndim(a) and _ndim(b)):
-        return np.multiply(a, b)
-    return np.matmul(a, b) if _ndim(b) < 3 else np.tensordot(a, b, (-1, -2))
 
 
 @composite(
@@ -108,7 +139,8 @@ def dot(a, b, out=None):
     ],
 )
 def inner(a, b):
-    return np.tensordot(a, b, (-1, -1)) if _ndim(a) and _ndim(b) else np.multiply(a, b)
+    """The last axis of `a` with the last of `b`; numbers multiply."""
+    return np.tensordot(a, b, (-1, -1)) if _ndim(a) and _ndim(b) else as_array(a) * as_array(b)
 
 
 def _conjugate(a):
@@ -117,6 +149,7 @@ def _conjugate(a):
 
 @composite(np.vdot, sample=lambda r: [r(r.real(2, 3), r.real(3, 2)), r(r.real(), r.real()), r(r.real(4), r.real(4))])
 def vdot(a, b):
+    """The sum of all products of entries, the first conjugated."""
     return np.matmul(_conjugate(as_array(a)).reshape(-1), as_array(b).reshape(-1))
 
 
@@ -126,22 +159,26 @@ def vdot(a, b):
     sample=lambda r: [r(r.real(2, 3), r.real(2, 3)), r(r.real(3), r.real(2, 3)), r(r.real(3), r.real(3))],
 )
 def vecdot(x1, x2, *, axis=-1):
+    """The inner product of vectors along an axis, the first conjugated."""
     x1, x2 = (np.moveaxis(as_array(x), axis, -1) for x in (x1, x2))
     return np.matmul(_conjugate(x1)[..., None, :], x2[..., None])[..., 0, 0]
 
 
 @composite(np.matvec, sample=lambda r: [r(r.real(2, 3), r.real(3)), r(r.real(2, 3), r.real(4, 3))])
 def matvec(x1, x2):
+    """Matrices times vectors, with broadcasting."""
     return np.matmul(x1, as_array(x2)[..., None])[..., 0]
 
 
 @composite(np.vecmat, sample=lambda r: [r(r.real(2), r.real(2, 3)), r(r.real(4, 2), r.real(2, 3))])
 def vecmat(x1, x2):
+    """Conjugated vectors times matrices, with broadcasting."""
     return np.matmul(_conjugate(as_array(x1))[..., None, :], x2)[..., 0, :]
 
 
 @composite(np.outer, np.linalg.outer, sample=lambda r: [r(r.real(3), r.real(2)), r(r.real(1), r.real(4))])
 def outer(a, b, out=None):
+    """All products of an entry of `a` and an entry of `b`, as a matrix."""
     return as_array(a).reshape((-1, 1)) * as_array(b).reshape(-1)
 
 
@@ -150,6 +187,7 @@ def outer(a, b, out=None):
     sample=lambda r: [r(r.real(2, 3), r.real(2, 2)), r(r.real(3), r.real(2, 2)), r(r.real(2, 1, 2), r.real(3))],
 )
 def kron(a, b):
+    """Blocks of `b`, one for each entry of `a`."""
     a, b = as_array(a), as_array(b)
     n = max(a.ndim, b.ndim)
     left, right = ((1,) * (n - x.ndim) + x.shape for x in (a, b))
@@ -206,7 +244,7 @@ def multi_dot(arrays, *, out=None):
     shapes = [(1, *a.shape) if a.ndim == 1 and i == 0 else a.shape for i, a in enumerate(arrays)]
     sizes = [shape[0] for shape in shapes] + [shapes[-1][1] if len(shapes[-1]) > 1 else 1]
     # Of every run of matrices from i to j (without j): its product, cheapest order, with the cost.
-    best = {(i, i + 1): (0, None) for i in range(len(arrays))}
+    best: dict[tuple[int, int], tuple[int, Any]] = {(i, i + 1): (0, None) for i in range(len(arrays))}
     for length in range(2, len(arrays) + 1):
         for i in range(len(arrays) - length + 1):
             j = i + length
@@ -229,7 +267,7 @@ def _summed_axes(axes, ndim_a, ndim_b):
     if not isinstance(axes, int | np.integer):
         both = [[side] if isinstance(side, int | np.integer) else list(side) for side in axes]
     else:
-        both = [range(ndim_a - axes, ndim_a), range(axes)]
+        both = [list(range(ndim_a - axes, ndim_a)), list(range(axes))]
     return [i % ndim_a for i in both[0]], [i % ndim_b for i in both[1]]
 
 

@@ -135,6 +135,7 @@ def _edge(value, shape, axis):
     ],
 )
 def diff(a, n=1, axis=-1, prepend=np._NoValue, append=np._NoValue):
+    """The n-th differences of neighbours along an axis."""
     if n < 0:
         raise ValueError(f"order must be non-negative but got {n}")
     a = as_array(a)
@@ -156,6 +157,7 @@ def diff(a, n=1, axis=-1, prepend=np._NoValue, append=np._NoValue):
     sample=lambda r: [r(r.real(2, 3)), r(r.real(4), r.real(2), 0.5), r(r.real(3), to_begin=r.real(1, 2))],
 )
 def ediff1d(ary, to_end=None, to_begin=None):
+    """The differences of neighbours in the flat array."""
     ary = as_array(ary).reshape(-1)
     parts = [to_begin, ary[1:] - ary[:-1], to_end]
     parts = [as_array(part).reshape(-1) for part in parts if part is not None]
@@ -173,6 +175,7 @@ def ediff1d(ary, to_end=None, to_begin=None):
     ],
 )
 def trapezoid(y, x=None, dx=1.0, axis=-1):
+    """The integral along an axis by the trapezoidal rule."""
     y = as_array(y)
     axis %= y.ndim
     if x is not None:
@@ -184,6 +187,7 @@ def trapezoid(y, x=None, dx=1.0, axis=-1):
 
 @composite(np.ptp, sample=lambda r: [r(r.real(3, 4)), r(r.real(3, 4), axis=0), r(r.real(3, 4), 1, keepdims=True)])
 def ptp(a, axis=None, out=None, keepdims=False):
+    """The largest entry minus the smallest."""
     return np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims)
 
 
@@ -200,17 +204,19 @@ def _whole(r):
 
 
 def _filled(a, value):
-    """nan replaced before the function sees it: behind it, nan times a zero slope would be nan."""
+    """Without nan before the function sees it: behind it, nan times a zero slope would be nan."""
     return np.where(np.isnan(a), value, a)
 
 
 @composite(np.nansum, sample=_whole)
 def nansum(a, axis=None, dtype=None, out=None, keepdims=False, **options):
+    """The sum of the entries that are not nan."""
     return np.sum(_filled(a, 0), axis=axis, dtype=dtype, keepdims=keepdims, **options)
 
 
 @composite(np.nanprod, sample=_whole)
 def nanprod(a, axis=None, dtype=None, out=None, keepdims=False, **options):
+    """The product of the entries that are not nan."""
     return np.prod(_filled(a, 1), axis=axis, dtype=dtype, keepdims=keepdims, **options)
 
 
