@@ -48,11 +48,13 @@ class Worker:
         self.jobs = [name.replace("_", " ") for name in ready[1:]]
 
     def seconds(self, job, dtype, repetitions):
+        """Seconds per step, over that many."""
         self.process.stdin.write(f"{job.replace(' ', '_')} {dtype} {repetitions}\n")
         self.process.stdin.flush()
         return float(self.process.stdout.readline())
 
     def stop(self):
+        """End the process."""
         self.process.stdin.close()
         self.process.wait()
 

@@ -9,8 +9,9 @@ import argparse
 import hashlib
 import io
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from itertools import repeat
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -44,23 +45,29 @@ def arguments(description: str, *, mnist: bool = True) -> argparse.ArgumentParse
     """A parser with the options that every lesson has."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="less data and fewer steps: done in a few seconds")
-    parser.add_argument("--out", type=Path, default=HERE / "out", metavar="DIR", help="where the pictures go (default examples/out)")
+    out, data = "where the pictures go (default examples/out)", f"the digits (default examples/data/{MNIST.name})"
+    parser.add_argument("--out", type=Path, default=HERE / "out", metavar="DIR", help=out)
     if mnist:
-        parser.add_argument("--data", type=Path, default=MNIST, metavar="FILE", help="the MNIST digits (default examples/data/mnist.npz)")
+        parser.add_argument("--data", type=Path, default=MNIST, metavar="FILE", help=data)
     return parser
 
 
-def positive(kind: type) -> Callable[[str], float]:
-    """A converter for argparse: a number above 0."""
+def number(kind: type, above: float = 0) -> Callable[[str], float]:
+    """A converter for argparse: an int or a float above this number."""
 
     def convert(text: str) -> float:
-        if not (value := kind(text)) > 0:
-            raise argparse.ArgumentTypeError(f"{text} is not above 0")
+        if not (value := kind(text)) > above:
+            raise argparse.ArgumentTypeError(f"{text} is not above {above}")
         return value
 
-    # argparse names it in its message for what is no number at all.
-    convert.__name__ = "number"
+    # What argparse calls it in its message for a text that is no number at all.
+    convert.__name__ = kind.__name__
     return convert
+
+
+def sizes(text: str) -> list[int]:
+    """A converter for argparse: "256,128" to [256, 128]."""
+    return [number(int)(size) for size in text.split(",")]  # type: ignore[misc]
 
 
 def run(main: Callable[[], None]) -> None:
@@ -112,6 +119,27 @@ def mnist(path: Path = MNIST) -> SimpleNamespace:
         return SimpleNamespace(**{name: arrays[name] for name in ("x_train", "y_train", "x_test", "y_test")})
 
 
+# -- training -----------------------------------------------------------------------------------
+
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    # The factor of the rate, when a part (0 to 1) of the training is done.
+    "constant": lambda done: 1.0,
+    "step": lambda done: 0.1 ** (int(done >= 0.5) + int(done >= 0.75)),
+    "linear": lambda done: 1 - done,
+    "cosine": lambda done: (1 + np.cos(np.pi * done)) / 2,
+}
+
+
+def batches(samples: int, batch: int, random: np.random.Generator) -> Iterator[np.ndarray | slice]:
+    """Indices of one mini-batch after another, without end, in a new order each time all were used."""
+    if batch >= samples:
+        yield from repeat(slice(None))
+    while True:
+        order = random.permutation(samples)
+        for at in range(0, samples - batch + 1, batch):
+            yield order[at : at + batch]
+
+
 # -- comparing gradients --------------------------------------------------------------------------
 
 
@@ -159,6 +187,12 @@ def row(title: str, cells: Sequence[str], width: int = 8) -> None:
     print(f"    {title:<12}" + "".join(f"{cell:>{width}}" for cell in cells))
 
 
+def numeric_section() -> None:
+    """The heading of the checks below it, and how to read them."""
+    section("Autograd against numeric differences (float64)")
+    print("Differences of a loss keep at best 11 digits, and fewer where the gradient is small beside the loss:\n")
+
+
 def numeric_check(
     loss: Callable[..., float], parameters: dict[str, np.ndarray], auto: dict[str, np.ndarray], entries: int
 ) -> None:
@@ -171,7 +205,6 @@ def numeric_check(
         error = relative_error(numeric, auto[name].ravel()[chosen])
         looked_at = f"{chosen.size:>3} of {array.size:,} entries"
         print(f"    d{name:<9}{auto[name].shape!s:<15}agrees {digits(error):<18}{looked_at}")
-    print("    Differences of a loss keep 7 to 11 digits at best; fewer where the gradient is small beside the loss.")
 
 
 # -- pictures -------------------------------------------------------------------------------------
@@ -185,7 +218,9 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def graph(loss: tg.Tensor, path: Path, title: str) -> None:
-    """Draw the compute graph of `loss` as png and svg."""
+    """Draw the compute graph of `loss`, with its gradients, as png and svg."""
+    loss.name = "loss"
+    loss.backward()
     path.parent.mkdir(parents=True, exist_ok=True)
     picture = tg.draw(loss, title=title)
     for ending in (".png", ".svg"):
@@ -200,7 +235,7 @@ def curves(
     # A Figure of its own, without pyplot: it needs no screen and leaves nothing open.
     figure = Figure(figsize=(7.0, 4.2), layout="constrained")
     axes = figure.subplots()
-    styles = iter([{"color": "#1d4ed8"}, {"color": "#c2410c", "linestyle": "--"}, {"color": "#15803d", "linestyle": ":"}])
+    styles = iter([{"color": "#1d4ed8"}, {"color": "#c2410c", "linestyle": "--"}])
     style_of: dict[str, dict] = {}
     for label, x, y in lines:
         known = label in style_of

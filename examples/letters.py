@@ -120,12 +120,12 @@ def compare_gradients(parameters):
         "(it is 1/6 at the start) and vanishes as an output nears 0 or 1: that gradient is always the smaller."
     )
 
-    lesson.section("Autograd against numeric differences (float64)")
+    lesson.numeric_section()
     for title, loss, auto in (
         ("binary cross-entropy", cross_entropy, of_cross_entropy),
         ("mean squared error", squared_error, of_squared_error),
     ):
-        print(f"  {title}")
+        print(f"  {title}:")
         value = lambda W1, b1, W2, b2, loss=loss: loss(forward(X, W1, b1, W2, b2)[-1], Y)
         lesson.numeric_check(value, parameters, auto, entries=60)
 
@@ -174,8 +174,9 @@ def train_three_ways(steps):
         lesson.row(f"{step:,}", [f"{values[step]:.3g}" for values in errors.values()], 22)
     by_formulas, by_entropy, by_error = (values[-1] for values in errors.values())
     print(
-        f"\nAfter {steps:,} steps the printed error is {by_formulas:.2g} with the tutorial's formulas and {by_entropy:.2g} with autograd\n"
-        f"on the loss they belong to, but {by_error:.2g} with the gradient of the printed error itself:\n"
+        f"\nAfter {steps:,} steps the printed error is {by_formulas:.2g} with the tutorial's formulas\n"
+        f"and {by_entropy:.2g} with autograd on the loss they belong to,\n"
+        f"but {by_error:.2g} with the gradient of the printed error itself:\n"
         f"{by_error / by_entropy:,.0f} times as much.  The formulas are the better choice; the printout misleads."
     )
     return trained, on_error, errors
@@ -183,7 +184,7 @@ def train_three_ways(steps):
 
 def main() -> None:
     parser = lesson.arguments("Letters A, B, C, 30-5-3: of which loss are the formulas the gradient?", mnist=False)
-    parser.add_argument("--steps", type=lesson.positive(int), default=10_000, metavar="N", help="default 10000")
+    parser.add_argument("--steps", type=lesson.number(int), default=10_000, metavar="N", help="default 10000")
     args = parser.parse_args()
     steps = min(args.steps, 2_000) if args.quick else args.steps
 
@@ -213,12 +214,9 @@ def draw(out, trained, errors, predicted):
     """The compute graph, the learning curves, and the letters."""
     lesson.section("Pictures")
     loss, _ = recorded(cross_entropy, trained)
-    loss.name = "loss"
-    loss.backward()
     lesson.graph(loss, out / "letters_graph", "letters A, B, C: 30-5-3")
-    lines = [
-        (f"gradient of the {name}", range(len(errors[name])), errors[name]) for name in ("cross-entropy", "squared error")
-    ]
+    names = ("cross-entropy", "squared error")
+    lines = [(f"gradient of the {name}", range(len(errors[name])), errors[name]) for name in names]
     title, ylabel = "One network, one printed error, two gradients", "mean squared error (log scale)"
     lesson.curves(out / "letters_error.png", lines, title=title, ylabel=ylabel, xlabel="step", log=True)
     letters = X.reshape(3, 5, 6)

@@ -107,7 +107,7 @@ def compare_gradients(X, y):
     lesson.compare(hand, auto, {"Z1": "dZ1 / m", "Z2": "dZ2 / m"})
     print("\nVerdict: all six formulas are right, while no output saturates.")
 
-    lesson.section("Autograd against numeric differences (float64)")
+    lesson.numeric_section()
     few = slice(2_000)
     loss, tensors = recorded(X[few], y[:, few], parameters)
     loss.backward()
@@ -186,7 +186,7 @@ def train(X, y, X_test, y_test, iterations):
             bar.set_postfix(cost=f"{value:.4f}", test=f"{accuracies[-1][-1]:.1f}%", refresh=False)
         parameters = step(parameters, gradients)
         if iteration + 1 in (100, iterations):
-            (value, on_train), (_, on_test) = measure(X, y, parameters), measure(X_test, y_test, parameters)
+            (_, on_train), (_, on_test) = measure(X, y, parameters), measure(X_test, y_test, parameters)
             bar.clear()
             lesson.row(f"{iteration + 1:,} steps", [f"{value:.4f}", f"{on_train:.2f} %", f"{on_test:.2f} %"], 12)
     return parameters, costs, accuracies
@@ -219,8 +219,6 @@ def draw(out, X, y, X_test, y_test, parameters, costs, accuracies):
     """The compute graph, the cost, both accuracies, the sigmoid, and test images with their predictions."""
     lesson.section("Pictures")
     loss, _ = recorded(X, y, parameters)
-    loss.name = "cost"
-    loss.backward()
     lesson.graph(loss, out / "mnist_binary_graph", "MNIST 1 against 2: 784-196-1")
 
     cost_line = [("cost", range(len(costs)), costs)]
@@ -249,7 +247,7 @@ def draw(out, X, y, X_test, y_test, parameters, costs, accuracies):
 
 def main() -> None:
     parser = lesson.arguments("MNIST digits 1 against 2, 784-196-1: right formulas that can divide by zero.")
-    parser.add_argument("--iterations", type=lesson.positive(int), default=1_000, metavar="N", help="default 1000")
+    parser.add_argument("--iterations", type=lesson.number(int), default=1_000, metavar="N", help="default 1000")
     parser.add_argument("--float64", action="store_true", help="train in float64 (default float32)")
     args = parser.parse_args()
     mnist = lesson.mnist(args.data)

@@ -115,7 +115,7 @@ def test_first_derivative(function, call):
     if not case.arrays:
         pytest.skip("nothing to differentiate in this call")
     before = copy.deepcopy(case.arrays)
-    value, grads = tg.value_and_grad(case.weighted, all_argnums(case.arrays))(*case.arrays)
+    _, grads = tg.value_and_grad(case.weighted, all_argnums(case.arrays))(*case.arrays)
     directions = directions_for(case.arrays)
     if call.options.get("dtype") == np.float32:
         numeric = slope(case.weighted, case.arrays, directions, h=0.1)

@@ -42,9 +42,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import AutogradError, DtypeError, NoRuleError, ShapeError
-from .door import RULES, bare, find_tensors, function_name, refuse_out
+from .door import bare, find_tensors, refuse_out
 from .tape import PROJECTION, Node, births, leaf, recording
-from .tensor import Tensor, as_tensor, constant
+from .tensor import Tensor, constant
 
 _UNPACK = """
     if isinstance({x}, Tensor):
@@ -115,7 +115,7 @@ def fixed_call(op: Any) -> Callable[..., Any]:
     several = "    return record_results(pattern, inputs, kept, meta, out, mode)"
     source += several if op.results else _RECORD
     scope = {
-        **_RECORDING, "Tensor": Tensor, "function": op.function, "op": op, "failed": failed, "recording_now": recording.get,
+        **_RECORDING, "function": op.function, "op": op, "failed": failed, "recording_now": recording.get,
         "unrecorded": unrecorded, "constant_node": constant_node, "plain": plain,
         "record_results": record_results, "patterns": op.patterns,
         # A Python number stays one, as it takes the array's dtype; but rules of products want axes.
@@ -126,7 +126,7 @@ def fixed_call(op: Any) -> Callable[..., Any]:
 
 def _kept_source(op: Any, targets: list[str]) -> str:
     """Which arrays are kept, by which inputs are wanted."""
-    lines = []
+    lines: list[str] = []
     masks = [mask for mask in range(1, 1 << len(op.inputs)) if op.reachable(mask)]
     # Most often all or one of the inputs want a gradient.
     for mask in masks[-1:] + masks[:-1]:
@@ -230,7 +230,7 @@ def plain(op: Any, meta: tuple, options: dict) -> tuple[tuple, dict]:
             )
     refuse_out(op.title, options)
     if np.dtype(options.get("dtype")).kind == "c":
-        raise DtypeError(f"{op.title}(..., dtype={options['dtype']}) is complex: gradients are for real numbers so far.")
+        raise DtypeError(f"{op.title}(..., dtype={options['dtype']}): gradients are for real numbers so far.")
     return bare(meta), bare(options)
 
 

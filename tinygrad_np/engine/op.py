@@ -132,14 +132,18 @@ class Variadic(Op):
             raise RuleError(f"the rule of {self.title} may name {', '.join(sorted(allowed))}, not {unknown.pop()!r}.")
 
     def keep(self, wanted: Any) -> tuple[str, ...]:
+        """The arrays kept: what the rule names."""
         return tuple(n for n in ("arrays", "out") if n in self.names)
 
     def pattern(self, wanted: Any) -> Pattern:
+        """The rule for these wanted inputs, built when first met."""
         if wanted not in self.by_wanted:
             self.by_wanted[wanted] = Pattern(self, wanted, self.keep(wanted))
         return self.by_wanted[wanted]
 
     def build_pull(self, wanted: tuple[int, ...], keep: tuple[str, ...]) -> Callable[..., Any]:
+        """`pull(g, kept, node)`: the gradients of the wanted arrays."""
+
         def pull(g: Any, kept: tuple, node: Node) -> tuple:
             values = {**self.metadata, **node.meta[1], **dict(zip(keep, kept, strict=True)), "g": g}
             values["shapes"] = [getattr(x, "shape", ()) for x in node.inputs]
@@ -151,6 +155,8 @@ class Variadic(Op):
         return pull
 
     def build_push(self, wanted: tuple[int, ...], keep: tuple[str, ...]) -> Callable[..., Any]:
+        """`push(ts, kept, node)`: the tangent of the result."""
+
         def push(ts: tuple, kept: tuple, node: Node) -> Any:
             moving, options = dict(zip(wanted, ts, strict=True)), node.meta[1]
             if self.kind == "multilinear":

@@ -166,7 +166,7 @@ class Tape:
         return value.name or f"%{self._index[value.born]}"
 
     def __str__(self) -> str:
-        rows = [(" #", "op", "inputs", "shape", "dtype", "kept", "")]
+        rows: list[tuple[str, ...]] = [(" #", "op", "inputs", "shape", "dtype", "kept", "")]
         rows += [self._row(i, node) for i, node in enumerate(self.nodes)]
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows)

@@ -19,6 +19,7 @@ from .door import RULES, call_without_rule, ufunc_inputs
 from .tape import Node, Tape, leaf, recording
 from .walk import pull_back
 
+
 def late(function: Callable[..., Any], reflected: bool = False) -> Callable[..., Any]:
     """A method that runs the rule of a NumPy function; `settle` puts the rule itself in its place."""
 
@@ -78,7 +79,7 @@ class Tensor:
     __hash__ = object.__hash__
 
     data: np.ndarray
-    node: Node | None
+    node: Any  # a Node; None for a constant that has no name
     grad: Tensor | None
 
     def __init__(
@@ -334,7 +335,7 @@ class Tensor:
     dot, copy, conj, conjugate = late(np.dot), late(np.copy), late(np.conj), late(np.conj)
 
     def astype(self, dtype: npt.DTypeLike, **options: Any) -> Any:
-        """This tensor in another dtype; a plain array if that dtype cannot carry a gradient."""
+        """The same entries in another dtype; a plain array if that dtype cannot carry a gradient."""
         return RULES["astype"](self, dtype, **options)
 
     def reshape(self, *shape: Any, **options: Any) -> Tensor:

@@ -75,7 +75,7 @@ def fit(g: Any, node: Node) -> Any:
             # A bias on a small batch: a product with ones is a third of the call of a reduction.
             g = _ones_row(len(g), g.dtype).dot(g)
         elif stretched:
-            g = np.add.reduce(g, stretched, None, None, True)
+            g = np.add.reduce(g, stretched, keepdims=True)
         if extra:
             g = np.add.reduce(g, extra)
     if g.dtype != node.dtype:
@@ -105,10 +105,11 @@ def pull_back(
     # What waits for its turn: birth numbers (negative, for the newest first), and entries by them.
     heap: list[int] = []
     waiting: dict[int, Entry] = {}
-    for node, g in roots:
-        _put(heap, waiting, (node, g, False))
+    for root, g in roots:
+        _put(heap, waiting, (root, g, False))
     found: dict[Node, Entry] = {}
-    node = current = None
+    node: Any = None
+    current: Entry | None = None
     try:
         while current is not None or heap:
             node, g, ours = current or waiting.pop(-heappop(heap))
@@ -156,7 +157,7 @@ def pull_back(
                         _put(heap, waiting, current)
                         current = None
                     _put(heap, waiting, entry)
-            g = d = pulled = entry = None
+            g = d = pulled = entry = None  # type: ignore[assignment]
     except AutogradError:
         raise
     except Exception as error:
@@ -164,16 +165,14 @@ def pull_back(
     return {node: g if ours else g.copy() for node, g, ours in found.values()}
 
 
-def push_forward(
-    roots: Iterable[Node], tangents: dict[Node, Any], lift: Lift | None = None
-) -> dict[Node, Any]:
+def push_forward(roots: Iterable[Node], tangents: dict[Node, Any], lift: Lift | None = None) -> dict[Node, Any]:
     """The tangents of `roots`, given those of some of the nodes they came from; oldest node first.
 
     A root that does not depend on them is left out.
     """
     roots = list(roots)
     known = dict(tangents)
-    node = None
+    node: Any = None
     try:
         for node in ancestors(roots, since=min(node.born for node in tangents)):
             rule = node.rule

@@ -15,7 +15,6 @@ from .linalg import product
 from .reduce import spread
 
 
-
 @cache
 def _constants(dtype):
     """0, 1 and the largest exponent that exp can take, as arrays: a Python number costs twice the call."""
@@ -67,7 +66,7 @@ def softplus(x):
 
 def _shifted(x, axis):
     """x minus its largest entry along the axis: the exponentials then cannot overflow."""
-    top = np.maximum.reduce(x, axis, None, None, True)
+    top = np.maximum.reduce(x, axis, keepdims=True)
     return x - np.where(np.isfinite(top), top, 0)
 
 
@@ -84,7 +83,7 @@ def softmax(x, axis=-1):
     array([0.5, 0.5])
     """
     e = np.exp(_shifted(np.asarray(x), axis))
-    return e / np.add.reduce(e, axis, None, None, True)
+    return e / np.add.reduce(e, axis, keepdims=True)
 
 
 @op(
@@ -100,7 +99,7 @@ def log_softmax(x, axis=-1):
     array([    0., -1000.])
     """
     z = _shifted(np.asarray(x), axis)
-    return z - np.log(np.add.reduce(np.exp(z), axis, None, None, True))
+    return z - np.log(np.add.reduce(np.exp(z), axis, keepdims=True))
 
 
 @op(
@@ -122,9 +121,9 @@ def logsumexp(x, axis=None, keepdims=False):
     np.float64(1000.6931)
     """
     x = np.asarray(x)
-    top = np.maximum.reduce(x, axis, None, None, True)
+    top = np.maximum.reduce(x, axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0)
-    total = np.log(np.add.reduce(np.exp(x - top), axis, None, None, True)) + top
+    total = np.log(np.add.reduce(np.exp(x - top), axis, keepdims=True)) + top
     return total if keepdims else np.squeeze(total, axis=axis)
 
 
@@ -152,7 +151,7 @@ def linear(x, w, b=None):
     >>> tg.linear(np.ones((3, 2)), np.ones((2, 4)), np.zeros(4)).shape
     (3, 4)
     """
-    if x.ndim == 2 == w.ndim:
+    if x.ndim == w.ndim == 2:
         out = x.dot(w)
     elif x.ndim < 2 or w.ndim < 2:
         raise ValueError("linear takes matrices: write x[None] for one sample")
@@ -183,7 +182,7 @@ def _one_hot(labels, like, axis):
             f"and dtype {labels.dtype}."
         )
     classes = like.shape[axis]
-    if labels.size and not (0 <= labels.min() and labels.max() < classes):
+    if labels.size and not (labels.min() >= 0 and labels.max() < classes):
         raise IndexError(f"labels from {labels.min()} to {labels.max()} do not fit {classes} classes: count from 0.")
     hot = np.zeros(like.shape, like.dtype)
     np.put_along_axis(hot, labels, 1, axis)
@@ -200,9 +199,16 @@ def _target(labels, logits, axis):
     return labels if labels.shape == logits.shape else _one_hot(bare(labels), bare(logits), axis)
 
 
+def _cross_entropy_pull(g, logits, labels, axis):
+    expected = softmax(logits, axis)
+    if labels.shape == logits.shape:
+        # The weights of a sample need not add up to 1.
+        expected = expected * labels.sum(axis=axis, keepdims=True)
+    return (expected - _target(labels, logits, axis)) * (g / _samples(logits.shape, axis))
+
+
 @op(
-    logits=lambda g, logits, labels, axis: (softmax(logits, axis) * _total(labels, logits, axis) - _target(labels, logits, axis))
-    * (g / _samples(logits.shape, axis)),
+    logits=lambda g, logits, labels, axis: _cross_entropy_pull(g, logits, labels, axis),
     labels=lambda g, logits, axis: log_softmax(logits, axis) * (-g / _samples(logits.shape, axis)),
     sample=lambda r: [
         r(r.real(5, 3), r.integers(3, 5)),
@@ -229,11 +235,6 @@ def cross_entropy(logits, labels, axis=-1):
     labels = np.asarray(labels)
     scores = log_softmax(logits, axis)
     return -np.sum(scores * _one_hot(labels, scores, axis)) / _samples(scores.shape, axis)
-
-
-def _total(labels, logits, axis):
-    """The weight that the labels of each sample add up to: 1 unless they are a distribution that does not."""
-    return labels.sum(axis=axis, keepdims=True) if labels.shape == logits.shape else 1
 
 
 @op(

@@ -237,7 +237,7 @@ def astype(x, dtype, **options):
     kind = np.dtype(dtype).kind
     if kind == "c" and getattr(x, "requires_grad", False):
         raise DtypeError(
-            f"astype({np.dtype(dtype)}) of {x.describe()}, which requires grad: gradients are for real numbers so far.  "
+            f"astype({np.dtype(dtype)}) of {x.describe()}, which requires grad: gradients are for real numbers so far. "
             "Compute with the real and the imaginary part, each a real tensor."
         )
     if kind == "f":
