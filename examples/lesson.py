@@ -229,7 +229,7 @@ def graph(loss: tg.Tensor, path: Path, title: str) -> None:
 
 def curves(
     path: Path, lines: Sequence[tuple[str, Sequence, Sequence]], *, title: str, ylabel: str,
-    xlabel: str = "iteration", log: bool = False, lowest: float | None = None,
+    xlabel: str = "iteration", log: bool = False, limits: tuple[float, float] | None = None,
 ) -> None:  # fmt: skip
     """Draw lines, each a label with x and y; lines of the same label look alike and share a legend entry."""
     # A Figure of its own, without pyplot: it needs no screen and leaves nothing open.
@@ -242,7 +242,7 @@ def curves(
         style = style_of[label] if known else style_of.setdefault(label, next(styles))
         axes.plot(x, y, linewidth=1.3, label=None if known else label, **style)
     axes.set(title=title, xlabel=xlabel, ylabel=ylabel, yscale="log" if log else "linear")
-    axes.set_ylim(bottom=lowest)
+    axes.set_ylim(limits)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     if len(style_of) > 1:

@@ -208,8 +208,8 @@ def train_until_nan(X, y, iterations, rate):
     by_hand = f"nan since step {broken}: every prediction is lost" if broken else f"cost {measure(X, y, hand)[0]:.5f}"
     print(f"    by the hand-written formulas: {by_hand}")
     print(f"    by autograd on the logits:    cost {value:.5f}, {measure(X, y, auto)[1]:.2f} % right")
-    if not broken:
-        print("    No output has saturated yet.")
+    if broken:
+        print("A sigmoid in float32 rounds to 1 for logits above 16.6 (in float64 36.7): there 1 - A2 is 0.")
 
 
 # -- pictures --------------------------------------------------------------------------------------
@@ -223,12 +223,12 @@ def draw(out, X, y, X_test, y_test, parameters, costs, accuracies):
 
     cost_line = [("cost", range(len(costs)), costs)]
     title = "Cost on the training images"
-    lesson.curves(out / "mnist_binary_cost.png", cost_line, title=title, ylabel="cost (log scale)", log=True)
+    lesson.curves(out / "mnist_binary_cost.png", cost_line, title=title, ylabel="cost")
     at, on_train, on_test = np.array(accuracies).T
     # The first steps are far below and would squeeze the rest into a line.
-    lowest = np.percentile(on_train, 10) - 3
+    limits = np.percentile(on_train, 10) - 3, 100.2
     both = [("training images", at, on_train), ("test images", at, on_test)]
-    lesson.curves(out / "mnist_binary_accuracy.png", both, title="Accuracy", ylabel="accuracy in %", lowest=lowest)
+    lesson.curves(out / "mnist_binary_accuracy.png", both, title="Accuracy", ylabel="accuracy in %", limits=limits)
     z = np.linspace(-10, 10, 401)
     slope = tg.grad(lambda z: np.sum(sigmoid(z)))(z)
     both = [("sigmoid(z)", z, sigmoid(z)), ("its slope, by autograd", z, slope)]

@@ -235,8 +235,8 @@ def does_it_matter(digits_of, first, iterations, seeds):
     gain, spread = good_train - bad_train, np.ptp(table[:, 1, 0])
     print(f"\nVerdict: autograd's gradients give {gain:+.1f} points on the training and", end=" ")
     print(f"{good_dev - bad_dev:+.1f} on the development images;\nthe choice of the seed alone makes {spread:.1f} points.")
-    hides = "The bug hardly matters for the accuracy, so it cannot be seen there: only comparing gradients finds it."
-    print(hides if abs(gain) < spread else "The bug matters.")
+    hidden = "The bug hardly matters for the accuracy, so nobody sees it there: only comparing gradients finds it."
+    print(hidden if abs(gain) < spread else "The bug matters.")
     return curves
 
 
@@ -327,15 +327,16 @@ def future_work(mnist, digits, args):
         print(f"    {any_accuracy(X, labels, layers):.2f} % of the {labels.size:,} {name} images")
     print(f"The tutorial reports {REPORTED} of its training images.")
     if not np.isfinite(history[-1][2]):
-        print("The loss is not finite: start or rate are too large for these layers.  Try --start he, or a lower --rate.")
+        print("The loss is not finite: start or rate is too large here.  Try --start he or a lower --rate.")
     draw_future_work(args.out, digits, layers, history, X_test, labels_test)
 
 
 def draw_future_work(out, digits, layers, history, X_test, labels_test):
     """The compute graph, the development accuracy, and test images that the network gets wrong."""
     lesson.section("Pictures")
-    loss = tg.cross_entropy(any_logits(tg.Tensor(digits.X[:, :100], name="X"), layers), digits.labels[:100], axis=0)
-    lesson.graph(loss, out / "mnist_deeper_graph", "MNIST, one mini-batch of 100")
+    X, labels = tg.Tensor(digits.X[:, :100], name="X"), tg.Tensor(digits.labels[:100], name="labels")
+    loss = tg.cross_entropy(any_logits(X, layers), labels, axis=0)
+    lesson.graph(loss, out / "mnist_deeper_graph", f"MNIST, {len(layers)} layers, 100 images")
     at, _, _, on_dev = zip(*history, strict=True)
     line, title = [("development", at, on_dev)], "Accuracy on the development images"
     lesson.curves(out / "mnist_deeper_accuracy.png", line, title=title, ylabel="accuracy in %")

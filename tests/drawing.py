@@ -10,7 +10,7 @@ import tinygrad_np as tg
 
 pytest.importorskip("graphviz")
 
-from tinygrad_np.graph import render  # noqa: E402
+from tinygrad_np.graph import render
 
 PURE = render.graphviz_pure()
 SVG = "{http://www.w3.org/2000/svg}"

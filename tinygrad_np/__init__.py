@@ -9,18 +9,8 @@ from .engine.tape import Node, Tape, no_grad
 from .engine.tensor import Tensor, tape
 from .graph import draw
 from .ops.kinks import relu
-from .ops.nn import (
-    binary_cross_entropy,
-    binary_cross_entropy_with_logits,
-    cross_entropy,
-    linear,
-    log_softmax,
-    logsumexp,
-    mse,
-    sigmoid,
-    softmax,
-    softplus,
-)
+from .ops.losses import binary_cross_entropy, binary_cross_entropy_with_logits, cross_entropy, mse
+from .ops.nn import linear, log_softmax, logsumexp, sigmoid, softmax, softplus
 from .transforms import grad, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"

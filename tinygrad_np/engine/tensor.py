@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
-from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -16,47 +15,9 @@ import numpy.typing as npt
 
 from ..errors import AutogradError, BackwardError, DetachError, DtypeError, InPlaceError, ShapeError
 from .door import RULES, call_without_rule, ufunc_inputs
+from .late import in_place, late
 from .tape import Node, Tape, leaf, recording
 from .walk import pull_back
-
-
-def late(function: Callable[..., Any], reflected: bool = False) -> Callable[..., Any]:
-    """A method that runs the rule of a NumPy function; `settle` puts the rule itself in its place."""
-
-    @wraps(function)
-    def method(self: Tensor, *args: Any, **options: Any) -> Any:
-        return _settled(function, reflected)(self, *args, **options)
-
-    method.late = (function, reflected)  # type: ignore[attr-defined]
-    return method
-
-
-def settle() -> None:
-    """Replace the late methods by the rules, now that there are some: one call less per operator."""
-    for name, method in list(vars(Tensor).items()):
-        if hasattr(method, "late") and method.late[0] in RULES:
-            setattr(Tensor, name, _settled(*method.late))
-
-
-def _settled(function: Callable[..., Any], reflected: bool) -> Callable[..., Any]:
-    rule = RULES[function]
-    return (lambda self, other: rule(other, self)) if reflected else rule
-
-
-def in_place(ufunc: np.ufunc) -> Callable[..., Any]:
-    """`t += v`: a new tensor bound to the same name, as for a number.
-
-    Only a parameter inside no_grad() is updated in its own array: there the new tensor would have
-    lost requires_grad, and what is meant is the step of an optimizer.
-    """
-
-    def method(self: Tensor, other: Any) -> Any:
-        if recording.get() or not (self.requires_grad and self.is_leaf):
-            return RULES[ufunc](self, other)
-        ufunc(self.data, other.data if isinstance(other, Tensor) else other, out=self.data, casting="same_kind")
-        return self
-
-    return method
 
 
 class Tensor:

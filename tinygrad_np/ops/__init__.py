@@ -1,10 +1,12 @@
 """The derivative rules: one row per function, one file per family."""
 
-from ..engine.tensor import settle
-from . import einsum, elementwise, index, join, kinks, linalg, nn, products, reduce, running, shape
+from ..engine.late import settle
+from ..engine.tensor import Tensor
+from . import einsum, elementwise, index, join, kinks, linalg, losses, nn, products, reduce, running, shape
 
 __all__ = [
-    "einsum", "elementwise", "index", "join", "kinks", "linalg", "nn", "products", "reduce", "running", "shape",
+    "einsum", "elementwise", "index", "join", "kinks", "linalg",
+    "losses", "nn", "products", "reduce", "running", "shape",
 ]  # fmt: skip
 
-settle()
+settle(Tensor)
