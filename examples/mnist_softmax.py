@@ -232,10 +232,10 @@ def does_it_matter(digits_of, first, iterations, seeds):
         lesson.row(str(seed), [f"{v:.3f}" if i % 3 == 2 else f"{v:.1f} %" for i, v in enumerate(np.ravel(pair))], 14)
     moved = f"b2 moved by {b2.max():.1g}, and every entry of b1 by {b1.mean():.4f} (to within {np.ptp(b1):.0e})"
     print(f"\nWith the tutorial's formulas (seed 0) {moved}.")
-    gain, spread = good_train - bad_train, np.ptp(table[:, 1, 0])
-    print(f"\nVerdict: autograd's gradients give {gain:+.1f} points on the training and", end=" ")
-    print(f"{good_dev - bad_dev:+.1f} on the development images;\nthe choice of the seed alone makes {spread:.1f} points.")
-    hidden = "The bug hardly matters for the accuracy, so nobody sees it there: only comparing gradients finds it."
+    gain, gain_dev, spread = good_train - bad_train, good_dev - bad_dev, np.ptp(table[:, 1, 0])
+    print(f"\nVerdict: autograd's gradients give {gain:+.1f} points on the training images and {gain_dev:+.1f} on the")
+    print(f"development images; the choice of the seed makes {spread:.1f} points.", end="  ")
+    hidden = "The bug hardly matters for\nthe accuracy, so nobody sees it there: only comparing gradients finds it."
     print(hidden if abs(gain) < spread else "The bug matters.")
     return curves
 
@@ -340,7 +340,7 @@ def draw_future_work(out, digits, layers, history, X_test, labels_test):
     at, _, _, on_dev = zip(*history, strict=True)
     line, title = [("development", at, on_dev)], "Accuracy on the development images"
     lesson.curves(out / "mnist_deeper_accuracy.png", line, title=title, ylabel="accuracy in %")
-    predicted = np.argmax(any_logits(X_test, layers).data, axis=0)
+    predicted = np.argmax(any_logits(X_test, layers), axis=0)
     wrong = np.flatnonzero(predicted != labels_test)[:15]
     pictures, title = X_test[:, wrong].T.reshape(-1, 28, 28), f"The first {wrong.size} test images that it gets wrong"
     lesson.gallery(pictures, predicted[wrong], labels_test[wrong], out / "mnist_deeper_mistakes.png", title)
@@ -380,12 +380,10 @@ def main() -> None:
     images, development = (4_200, 100) if args.quick else (42_000, 1_000)
     digits_of = lambda seed: Digits(mnist, seed, images, development)
     if asks_for_more:
-        if args.quick:
-            args.iterations = min(args.iterations, 300)
+        args.iterations = min(args.iterations, 300) if args.quick else args.iterations
         return future_work(mnist, digits_of(args.seed), args)
 
-    iterations = 100 if args.quick else ITERATIONS
-    digits = digits_of(0)
+    iterations, digits = 60 if args.quick else ITERATIONS, digits_of(0)
     lesson.section("The network")
     print("X (784, m) -> W1 (10, 784), b1 (10, 1), ReLU -> W2 (10, 10), b2 (10, 1), softmax -> A2 (10, m)")
     print(f"{images:,} images shuffled, {development:,} of them kept aside, {digits.labels.size:,} to train on.")

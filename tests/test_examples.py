@@ -100,7 +100,8 @@ def test_writes_its_pictures(name, quick):
 
 @pytest.mark.parametrize("name", LESSONS)
 def test_autograd_agrees_with_numeric_differences(name, quick):
-    checked = re.findall(r"^    d\w+ +\([\d, ]+\) +agrees to (\S+) digits", part(quick(name)[0], "Autograd against"), re.MULTILINE)
+    text = part(quick(name)[0], "Autograd against")
+    checked = re.findall(r"^    d\w+ +\([\d, ]+\) +agrees to (\S+) digits", text, re.MULTILINE)
     assert len(checked) >= 4
     assert min(map(float, checked)) > 6
 
@@ -178,7 +179,9 @@ def test_softmax_future_work_trains_what_is_asked_for(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == names
 
 
-@pytest.mark.parametrize("options", [("--hidden", "256,0"), ("--hidden", "many"), ("--seeds", "1"), ("--rate", "-1")])
+@pytest.mark.parametrize(
+    "options", [("--hidden", "256,0"), ("--hidden", "many"), ("--seeds", "1"), ("--rate", "-1"), ("--out", __file__)]
+)
 def test_softmax_refuses_impossible_options(options):
     result = run("mnist_softmax", *options)
     assert result.returncode == 2

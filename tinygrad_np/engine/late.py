@@ -1,4 +1,4 @@
-"""Methods that are NumPy's functions: they look their rule up in the table, which is filled later.
+"""Methods that are NumPy's functions: they find their rule at the first call.
 
 That is how operators can be methods of Tensor although ops make tensors.
 """
@@ -6,36 +6,29 @@ That is how operators can be methods of Tensor although ops make tensors.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 import numpy as np
 
-from .door import RULES, bare
+from .door import RULES, bare, built
 from .tape import recording
 
 
-def late(function: Callable[..., Any], reflected: bool = False) -> Callable[..., Any]:
-    """A method that runs the rule of a NumPy function; `settle` puts the rule itself in its place."""
+class late:
+    """A method that stands for a NumPy function until it is first used, and then is its rule itself."""
 
-    @wraps(function)
-    def method(self: Any, *args: Any, **options: Any) -> Any:
-        return _settled(function, reflected)(self, *args, **options)
+    def __init__(self, function: Callable[..., Any], reflected: bool = False) -> None:
+        self.function, self.reflected = function, reflected
+        self.__doc__ = function.__doc__
 
-    method.late = (function, reflected)  # type: ignore[attr-defined]
-    return method
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
 
-
-def settle(cls: type) -> None:
-    """Replace the late methods of a class by the rules, once there are some: one call less per operator."""
-    for name, method in list(vars(cls).items()):
-        if hasattr(method, "late") and method.late[0] in RULES:
-            setattr(cls, name, _settled(*method.late))
-
-
-def _settled(function: Callable[..., Any], reflected: bool) -> Callable[..., Any]:
-    rule = RULES[function]
-    return (lambda self, other: rule(other, self)) if reflected else rule
+    def __get__(self, instance: Any, owner: type) -> Any:
+        rule = built(self.function)
+        method = (lambda self, other: rule(other, self)) if self.reflected else rule
+        setattr(owner, self.name, method)
+        return getattr(owner if instance is None else instance, self.name)
 
 
 def in_place(ufunc: np.ufunc) -> Callable[..., Any]:

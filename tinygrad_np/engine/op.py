@@ -30,12 +30,13 @@ import numpy as np
 from ..errors import RuleError
 from .call import fixed_call, variadic_call
 from .door import RULES, bare, function_name, refuse_out
-from .pattern import Pattern, build_pull, build_push
+from .pattern import Pattern, build_pull, build_push, parameter_names
 from .tape import Node
 
 Rule = Callable[..., Any] | float | None
 SAMPLES: dict[Any, Any] = {}
 """From a function with a rule to its `sample`."""
+UNLISTED = object()
 
 
 class Op:
@@ -70,7 +71,7 @@ class Op:
         allowed = {*self.inputs, *self.metadata, "out", "shape"}
         if self.kind != "elementwise":
             allowed.add("g")
-        named = tuple(inspect.signature(rule).parameters) if callable(rule) else ()
+        named = parameter_names(rule)
         if unknown := [n for n in named if n not in allowed]:
             raise RuleError(
                 f"the rule of {self.title} for {target!r} names {unknown[0]!r}, which it cannot have.  "
@@ -95,7 +96,7 @@ class Op:
             named |= {n for x in targets for n in self.inputs if n != x}
         for x in targets:
             if x in self.jvps:
-                named |= set(inspect.signature(self.jvps[x]).parameters)
+                named |= set(parameter_names(self.jvps[x]))
         return tuple(n for n in (*self.inputs, "out") if n in named)
 
     def pattern(self, mask: int) -> Pattern:
@@ -125,7 +126,7 @@ class Variadic(Op):
 
     def __init__(self, kind: str, function: Callable[..., Any], rule: Callable[..., Any], public: Any) -> None:
         super().__init__(kind, function, {}, public=public)
-        self.rule, self.names = rule, tuple(inspect.signature(rule).parameters)
+        self.rule, self.names = rule, parameter_names(rule)
         self.by_wanted: dict[tuple[int, ...], Pattern] = {}
         allowed = {"g", "i", "arrays", "shapes", "out", *self.metadata}
         if unknown := set(self.names) - allowed:
@@ -208,18 +209,36 @@ def _declare(kind: str, function: Any, options: dict[str, Any]) -> Any:
     run, also, sample = options.pop("run", None), options.pop("also", ()), options.pop("sample", None)
     settings = {key: options.pop(key) for key in ("name", "jvps", "results", "advice") if key in options}
     made = Op(kind, run or function, options, public=function, **settings)
-    return _register(made, function, fixed_call(made), also, sample)
+    if sample is None and function.__name__[0] in "_<":
+        sample = UNLISTED
+    # A function of NumPy is found through the table at each call; any other name is bound to what is returned here.
+    through_door = function_name(function).startswith("np.")
+    call = _first_call(made, (function, *also)) if through_door else fixed_call(made)
+    return _register(made, call, function, also, sample)
 
 
-def _register(made: Op | None, function: Any, call: Any, also: tuple, sample: Any) -> Any:
-    if made is not None:
-        made.call = call
-        call.op = made
-    functools.update_wrapper(call, function)
-    for name in (function, *also):
-        RULES[name] = call
+def _first_call(made: Op, names: tuple) -> Callable[..., Any]:
+    """Stands in for the call of an op until it is used, and then has it built."""
+
+    def build() -> Callable[..., Any]:
+        made.call = functools.update_wrapper(fixed_call(made), names[0])
+        made.call.op = made  # type: ignore[attr-defined]
+        RULES.update(dict.fromkeys(names, made.call))
+        return made.call
+
+    def first_call(*args: Any, **options: Any) -> Any:
+        return build()(*args, **options)
+
+    first_call.build = build  # type: ignore[attr-defined]
+    return first_call
+
+
+def _register(made: Op, call: Any, function: Any, also: tuple, sample: Any) -> Any:
+    made.call = functools.update_wrapper(call, function)
+    call.op = made
+    RULES.update(dict.fromkeys((function, *also), call))
     # What has no public name is tested through the composites that use it.
-    if sample is not None or function.__name__[0] not in "_<":
+    if sample is not UNLISTED:
         SAMPLES[function if function_name(function).startswith("np.") else call] = sample
     return call
 
@@ -271,7 +290,7 @@ def variadic(
     if function is None:
         return lambda f: variadic(f, kind=kind, vjp=vjp, public=public, sample=sample)
     made = Variadic(kind, function, vjp, public or function)
-    return _register(made, function, variadic_call(made), (), sample)
+    return _register(made, variadic_call(made), function, (), UNLISTED if sample is None else sample)
 
 
 def composite(*functions: Any, sample: Any = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -64,6 +64,16 @@ class Pattern:
 # -- pulling back -----------------------------------------------------------------------------
 
 
+def parameter_names(rule: Any) -> tuple[str, ...]:
+    """The names that a rule names; none for a number."""
+    if not callable(rule):
+        return ()
+    code = getattr(rule, "__code__", None)
+    if code is None:
+        return tuple(inspect.signature(rule).parameters)
+    return code.co_varnames[: code.co_argcount]
+
+
 # What `lambda y: y` compiles to: such a rule needs no call.
 _IDENTITY = (lambda y: y).__code__.co_code
 
@@ -137,7 +147,7 @@ def build_push(op: Any, wanted: tuple[int, ...], keep: tuple[str, ...]) -> Calla
             terms.append(f"call({arrays}, *meta, **options)" if op.metadata else f"call({arrays})")
             continue
         rule = scope[f"rule_{x}"] = op.jvps[x] if op.kind == "op" else op.rules[x]
-        names = tuple(inspect.signature(rule).parameters) if callable(rule) else ()
+        names = parameter_names(rule)
         named |= set(names)
         if op.kind == "op":
             terms.append(_applied(f"rule_{x}", tuple(f"ts[{k}]" if n == "t" else n for n in names), i))

@@ -120,18 +120,19 @@ class Tensor:
         Raises BackwardError if nothing requires grad, if the tensor is not one number, or if the tape
         was used up; ShapeError if the cotangent has another shape.
         """
-        if not self.requires_grad:
+        node = self.node
+        if node is None or not node.requires_grad:
             raise BackwardError(
                 f"{self.describe()} does not depend on anything that requires grad, so backward() has nowhere "
                 "to go.  Make the parameters with Tensor(..., requires_grad=True), and compute outside no_grad()."
             )
         g = self._cotangent(cotangent)
         if not create_graph:
-            gradients = pull_back([(self.node, g)], free=not retain_graph)
+            gradients = pull_back([(node, g)], free=not retain_graph)
         else:
             token = recording.set(recording.get() or True)
             try:
-                gradients = pull_back([(self.node, as_tensor(g))], lift=lifted)
+                gradients = pull_back([(node, as_tensor(g))], lift=lifted)
             finally:
                 recording.reset(token)
         for node, gradient in gradients.items():
@@ -141,7 +142,7 @@ class Tensor:
             if owner.grad is not None:
                 # Out of place: somebody may hold the gradient of the last step.
                 gradient = owner.grad + gradient if create_graph else owner.grad.data + gradient
-            owner.grad = as_tensor(gradient)
+            owner.grad = gradient if create_graph else constant(gradient)
 
     def _cotangent(self, cotangent: Any) -> Any:
         if cotangent is None:

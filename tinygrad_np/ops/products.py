@@ -71,6 +71,7 @@ def _matrix_pairs(r):
 
 multilinear(
     np.matmul,
+    also=(np.linalg.matmul,),
     run=product,
     a=_matmul_a,
     b=_matmul_b,
@@ -81,8 +82,6 @@ multilinear(
         r(r.real(3), r.real(2, 3, 2)),
     ],
 )
-
-RULES[np.linalg.matmul] = RULES[np.matmul]
 
 
 def _ndim(a):
