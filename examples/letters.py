@@ -4,8 +4,8 @@ A published tutorial trains this network in bare NumPy with backpropagation writ
 the mean squared error as it learns.  Autograd answers a question that the tutorial does not ask: of which
 loss are the hand-written formulas the gradient?
 
-    python examples/letters.py            about ten seconds
-    python examples/letters.py --quick    a few
+    python examples/letters.py            a few seconds
+    python examples/letters.py --quick    with fewer steps
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ A published tutorial trains this network in bare NumPy with backpropagation writ
 are right, until an output rounds to exactly 0 or 1: then they divide by zero.  The same loss written on the
 pre-activation has no such place, and autograd differentiates that one as easily.
 
-    python examples/mnist_binary.py            1,000 iterations: a few minutes
+    python examples/mnist_binary.py            1,000 iterations: two minutes
     python examples/mnist_binary.py --quick    less data, fewer iterations: a few seconds
 """
 

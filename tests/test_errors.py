@@ -60,7 +60,6 @@ def test_the_tree_of_classes_fits_pythons():
         (lambda: np.concatenate([parameter(2, 3), parameter(4)]), ["np.concatenate", "(2, 3) and (4,)"]),
         (lambda: np.stack([parameter(2), parameter(3)]), ["stack", "(2,)", "(3,)"]),
         (lambda: np.einsum("ij,jk", parameter(2, 3), np.ones((4, 2))), ["einsum", "(2, 3) and (4, 2)", "ij,jk"]),
-        (lambda: parameter(2, 3).sum(axis=4), ["np.sum", "(2, 3)", "axis=4"]),
         (lambda: tg.linear(parameter(2, 3), parameter(2, 3)), ["linear", "(2, 3) and (2, 3)"]),
         (lambda: tg.mse(parameter(3), np.ones((3, 1))), ["mse", "(3,)", "(3, 1)", "broadcasting"]),
         (lambda: tg.cross_entropy(parameter(4, 3), np.zeros(5, int)), ["cross_entropy", "(4, 3)", "(5,)"]),
@@ -76,8 +75,8 @@ def test_numpys_own_classes_can_still_be_caught():
         parameter(2, 3)[5]
     with pytest.raises(np.linalg.LinAlgError, match=r"[Ss]ingular"):
         np.linalg.inv(Tensor(np.zeros((2, 2)), requires_grad=True))
-    with pytest.raises(np.exceptions.AxisError):
-        parameter(2).sum(axis=3)
+    text = message(np.exceptions.AxisError, lambda: parameter(2, 4).sum(axis=3))
+    assert "np.sum does not work on (2, 4), axis=3" in text
     with pytest.raises(TypeError):
         parameter(2) + "text"
 
@@ -181,24 +180,26 @@ def test_objects_and_text_do_not_mix_with_tensors(other):
 )
 def test_complex_numbers_are_refused_or_right(f):
     # |1j x| = |x| has the slope 1 at 2; the wrong conjugate gives -1.
-    try:
-        slope = tg.grad(f)(2.0)
-    except AutogradError as error:
-        assert "complex" in str(error) or "np.real" in str(error)
-    else:
-        np.testing.assert_allclose(slope, 1.0, rtol=1e-12)
+    outcome = result_or_message(lambda: float(tg.grad(f)(2.0)))
+    assert outcome == 1 or re.search("complex|np.real", str(outcome))
 
 
 def test_a_complex_leaf_is_refused_or_right():
     # |z| grows by Re(conj(z) dz) / |z|: along the real axis by 0.6 at 3 + 4j.
-    try:
+    def slope():
         z = Tensor(3 + 4j, requires_grad=True)
         np.abs(z).backward()
+        return z.grad.data.real
+
+    outcome = result_or_message(slope)
+    assert outcome == pytest.approx(0.6) or "complex" in str(outcome)
+
+
+def result_or_message(call):
+    try:
+        return call()
     except AutogradError as error:
-        assert "complex" in str(error)
-    else:
-        assert abs(z.grad.data) == pytest.approx(1)
-        assert z.grad.data.real == pytest.approx(0.6)
+        return str(error)
 
 
 # -- no rule, no write, no silent detaching ---------------------------------------------------
@@ -234,7 +235,7 @@ def test_keywords_without_a_rule():
 
 
 def test_a_tensor_that_requires_grad_where_only_metadata_goes():
-    text = message(NoRuleError, lambda: np.sum(np.ones(3), initial=parameter()))
+    text = message(NoRuleError, lambda: np.sum(Tensor(np.ones(3)), initial=parameter()))
     assert "np.sum" in text
     assert "detach()" in text
 
@@ -378,7 +379,7 @@ def test_a_rule_that_names_what_it_cannot_have(declare, words):
 
 
 def test_a_rule_that_fails_names_its_op():
-    broken = op(lambda x: x * 1.0, name="broken", x=lambda g: g @ g @ np.ones((3, 3)))
+    broken = op(lambda x: x * 1.0, name="broken", x=lambda g: g @ g)
     with pytest.raises(BackwardError, match="`broken`") as caught:
         broken(parameter()).backward()
-    assert isinstance(caught.value.__cause__, ValueError)
+    assert isinstance(caught.value.__cause__, TypeError)

@@ -160,9 +160,11 @@ def test_softmax_compares_accuracies_over_five_seeds(quick):
     rows = [figures(line) for line in text.splitlines() if re.match(r"    \d ", line)]
     mean = next(figures(line) for line in text.splitlines() if line.startswith("    mean"))
     assert [row[0] for row in rows] == [0, 1, 2, 3, 4]
-    np.testing.assert_allclose(mean, np.mean(rows, axis=0)[1:], atol=0.06)
+    # Printed figures are rounded: the rows by up to half of their last digit, and their mean once more.
+    difference = np.abs(mean - np.mean(rows, axis=0)[1:]).reshape(2, 3)
+    assert (difference <= np.array([0.1, 0.1, 0.001]) + 1e-9).all()
     gain = float(re.search(r"Verdict: autograd's gradients give ([-+][\d.]+) points", text)[1])
-    assert gain == pytest.approx(mean[3] - mean[0], abs=0.11)
+    assert gain == pytest.approx(mean[3] - mean[0], abs=0.15 + 1e-9)
     # The bias that the wrong formula cannot move, and the other that it moves as a whole.
     assert re.search(r"b2 moved by (0|\de-\d\d),", text)
 

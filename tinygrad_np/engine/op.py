@@ -59,6 +59,8 @@ class Op:
         self.rules = {x: rule for x, rule in rules.items() if rule is not None}
         self.name = name or getattr(public or function, "__name__", "op").lstrip("_")
         self.title = f"tg.{name}" if name or public is None else function_name(public)
+        if kind == "elementwise" and not advice:
+            advice = "Axes are matched from the right, and each pair must be equal or have a 1."
         self.advice = f"  {advice}" if advice else ""
         self.inputs, self.optional, self.metadata = _signature(function, list(rules))
         self.patterns: list[Pattern | None] = [None] * (1 << len(self.inputs))

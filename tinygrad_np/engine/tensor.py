@@ -53,8 +53,7 @@ class Tensor:
                     "Tensor(t.detach()) to do so on purpose, or t.copy() to stay in the graph."
                 )
             data = data.data
-        copy = True if requires_grad else None
-        self.data = _checked(np.array(data, dtype=dtype, copy=copy), requires_grad)
+        self.data = _checked(_as_array(data, dtype, copy=requires_grad), requires_grad)
         self.grad = None
         self.node = leaf(self.data, requires_grad, name)
         self.node.owner = weakref.ref(self)
@@ -348,6 +347,16 @@ def tape(tensor: Tensor) -> Tape:
     if not isinstance(tensor, Tensor):
         raise AutogradError(f"tape() reads the record of a Tensor, and got {type(tensor).__name__}.")
     return Tape([tensor.node or leaf(tensor.data)])
+
+
+def _as_array(data: Any, dtype: npt.DTypeLike | None, copy: bool) -> np.ndarray:
+    try:
+        return np.array(data, dtype=dtype, copy=copy or None)
+    except (ValueError, TypeError) as error:
+        raise DtypeError(
+            f"a Tensor holds numbers in one array, and this {type(data).__name__} does not make one: {error}  Make all "
+            "rows equally long, and turn text into numbers first."
+        ) from None
 
 
 def _checked(array: np.ndarray, requires_grad: bool) -> np.ndarray:

@@ -33,7 +33,7 @@ def _einsum_vjp(g, i, arrays, shapes, subscripts, optimize):
     return spread(slope.reshape(known), to, tuple([k for k, n in enumerate(to) if n != known[k]]), keepdims=True)
 
 
-@variadic(kind="multilinear", vjp=_einsum_vjp)
+@variadic(kind="multilinear", vjp=_einsum_vjp, public=np.einsum)
 def _einsum(*arrays, subscripts="", optimize=False):
     if not optimize and len(arrays) > 1:
         # Without a plan NumPy never uses matrix products.

@@ -27,18 +27,20 @@ elementwise(np.fmod, x=1, y=lambda x, y: -np.trunc(x / y))
 elementwise(np.ldexp, x=lambda y: np.exp2(y), y=None, sample=lambda r: [r(r.real(3), np.array([1, 0, -2]))])
 
 
-def _lowered(y):
-    """The exponent of the derivative; 1 instead of -1 where y is 0, so that d(x**0) = 0 at x = 0 too."""
-    if isinstance(y, int | float) and y != 0:
-        return y - 1
-    return np.where(y == 0, 1, y - 1)
+def _power_slope(x, y):
+    """The derivative of x**y with respect to x."""
+    if isinstance(y, int | float) and y >= 1:
+        return y * x ** (y - 1)
+    # At 0, x**0 is flat, and x**y with y < 1 has an infinite slope: 0, as for sqrt (see kinks.py).
+    flat = (x == 0) & (y >= 0) & (y < 1)
+    return np.where(flat, 0, y * np.where(flat, 1, x) ** np.where(flat, 1, y - 1))
 
 
 elementwise(
     np.power,
     # The operator has short cuts for x**2 and x**0.5 that np.power has not.
     run=lambda x, y: x**y,
-    x=lambda x, y: y * x ** _lowered(y),
+    x=_power_slope,
     # 0**y is 0 for every y > 0, so its derivative is 0 and not 0 * log(0).
     y=lambda x, out: out * np.log(np.where(x == 0, 1, x)),
     sample=(0.5, 2),

@@ -6,7 +6,7 @@
 | relu | 0 | 0 |
 | abs, fabs | 0 | 0 |
 | clip | on a bound | passes: the interval is closed |
-| sqrt, cbrt, hypot, arctan2, norm, std | 0, where the slope is infinite or has no direction | 0 |
+| sqrt, cbrt, x**y with 0 < y < 1, hypot, arctan2, norm, std | 0, where the slope is infinite or has no direction | 0 |
 | where | the branch not taken | 0, whatever the cotangent is there |
 
 `where` cannot undo an infinite slope further up: in `np.where(x > 0, np.log(x), 0)` at x = 0 the zero

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.door import RULES
 from ..engine.op import composite, multilinear
 from ..errors import ShapeError
 from .reduce import as_array
@@ -72,6 +71,7 @@ def _matrix_pairs(r):
 multilinear(
     np.matmul,
     also=(np.linalg.matmul,),
+    advice="The first needs as many columns as the second has rows: transpose one with .T if that is what is meant.",
     run=product,
     a=_matmul_a,
     b=_matmul_b,
