@@ -11,6 +11,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import time
 
 import numpy as np
 
@@ -49,6 +50,8 @@ class Worker:
 
     def seconds(self, job, dtype, repetitions):
         """Seconds per step, over that many."""
+        # The threads of BLAS go on spinning for a while, on the processors that this turn needs.
+        time.sleep(0.15)
         self.process.stdin.write(f"{job.replace(' ', '_')} {dtype} {repetitions}\n")
         self.process.stdin.flush()
         return float(self.process.stdout.readline())

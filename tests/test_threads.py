@@ -1,5 +1,7 @@
 """Threads: recording is local to each, so nested gradients and no_grad do not disturb one another."""
 
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -42,6 +44,40 @@ def test_nested_gradients_in_threads_are_the_sequential_ones():
     for results, right in zip(together(nested, *arguments, rounds=40), expected, strict=True):
         for result in results:
             np.testing.assert_array_equal(result, right)
+
+
+FIRST_USE = """
+import sys
+import threading
+import numpy as np
+import tinygrad_np as tg
+
+sys.setswitchinterval(1e-6)
+barrier, gradients = threading.Barrier(8), []
+
+
+def work():
+    barrier.wait()
+    t = tg.Tensor([[0.5, 1.0], [2.0, 1.5]], requires_grad=True)
+    out = (-t).max(axis=1) + np.tanh(t @ t.T).sum(axis=0) * t.mean() + np.stack([t[0, 0], t.std()]) ** 2
+    (2 * out - out / 3).sum().backward()
+    gradients.append(t.grad.data.tolist())
+
+
+threads = [threading.Thread(target=work) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert len(gradients) == 8, len(gradients)
+assert all(g == gradients[0] for g in gradients)
+"""
+
+
+def test_the_first_use_of_a_rule_by_many_threads_at_once():
+    for _ in range(3):
+        done = subprocess.run([sys.executable, "-c", FIRST_USE], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
 
 
 def test_training_in_threads():

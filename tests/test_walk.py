@@ -236,6 +236,31 @@ def test_adding_gradients_does_not_write_into_kept_arrays():
     np.testing.assert_array_equal(x.grad.data, first)
 
 
+both = op(
+    lambda x, y: (x * 1.0, y * 1.0), name="both", results=True, x=lambda g: g[0], y=lambda g: g[1]
+)  # fmt: skip
+own = op(lambda x: np.exp(x), name="own", x=lambda g, out: out)
+
+
+def test_a_rule_may_hand_on_one_of_its_cotangents():
+    x, y, z = (parameter(np.ones(3)) for _ in range(3))
+    older = x * 3
+    a, _ = both(x, y)
+    # What reaches x from `both` is also what reaches z; the second gradient of x comes after it.
+    ((a + z) * 2 + older).sum().backward()
+    equal(x.grad, [5, 5, 5])
+    equal(z.grad, [2, 2, 2])
+
+
+def test_a_rule_may_hand_on_an_array_of_the_forward_pass():
+    x = parameter(np.zeros(3))
+    older = x * 3
+    out = own(x)
+    (out.sum() + older.sum()).backward()
+    equal(x.grad, [4, 4, 4])
+    equal(out, [1, 1, 1])
+
+
 # -- only the work that is needed -------------------------------------------------------------
 
 

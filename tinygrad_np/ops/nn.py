@@ -19,8 +19,8 @@ def _constants(dtype):
     return tuple(np.asarray(c, dtype) for c in (0, 1, np.floor(np.log(np.finfo(dtype).max))))
 
 
-# out - out * out is out * (1 - out), without a Python number for NumPy to convert.
-@elementwise(x=lambda out: out - out * out)
+# 1 - out comes first, so that NumPy can compute the products in place, in the array that it made.
+@elementwise(x=lambda out: (_constants(out.dtype)[1] - out) * out)
 def sigmoid(x):
     """1 / (1 + exp(-x)), without overflow: finite and with a finite gradient for every finite x.
 
@@ -30,9 +30,10 @@ def sigmoid(x):
     """
     x = floating(x)
     _, one, limit = _constants(x.dtype)
-    out = np.minimum(-x, limit)
     if not x.ndim:
-        return one / (one + np.exp(out))
+        return one / (one + np.exp(np.minimum(-x, limit)))
+    out = -x
+    np.minimum(out, limit, out=out)
     np.exp(out, out)
     np.add(out, one, out)
     return np.reciprocal(out, out)
