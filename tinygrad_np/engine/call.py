@@ -254,7 +254,9 @@ def failed(op: Any, error: Exception, values: tuple, meta: tuple, options: dict)
     """What an op raises instead of NumPy's error: with its name and the shapes it was given."""
     if isinstance(error, AutogradError):
         return error
-    shapes = " and ".join(str(np.shape(v)) if isinstance(v, np.ndarray) else repr(v)[:60] for v in values if v is not None)
+    shapes = " and ".join(
+        str(np.shape(v)) if isinstance(v, np.ndarray) else repr(v)[:60] for v in values if v is not None
+    )
     extra = "".join(f", {v!r}" for v in meta) + "".join(f", {k}={v!r}" for k, v in options.items())
     message = f"{op.title} does not work on {shapes}{extra[:200]}: {error}{op.advice}"
     if type(error) is ValueError:
