@@ -353,6 +353,15 @@ def test_debug_mode_records_and_ends_with_its_block():
         assert np.isinf(np.log(x).data[1])
 
 
+@pytest.mark.parametrize("write", [lambda x, a: x.data.__setitem__(0, 9.0), lambda x, a: a.__setitem__(0, 9.0)])
+def test_debug_mode_never_gives_the_gradient_of_overwritten_arrays(write):
+    x, a = Tensor([1.0, 2.0], requires_grad=True), np.array([3.0, 4.0])
+    with tg.debug():
+        loss = (x * x * a).sum()
+        write(x, a)
+        assert "`multiply`" in message(AutogradError, loss.backward)
+
+
 # -- declaring rules --------------------------------------------------------------------------
 
 

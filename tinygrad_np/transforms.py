@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 import numpy as np
 
 from .engine.op import linear
 from .engine.tape import Node, ancestors, leaf, recording
-from .engine.tensor import Tensor, as_tensor, attached, lifted
+from .engine.tensor import Tensor, as_tensor, attached, constant, lifted
 from .engine.walk import pull_back, push_forward
 from .errors import BackwardError, DtypeError, ShapeError
 
@@ -67,6 +67,12 @@ class _Arguments:
         self.nodes = {tensor.node: tensor for tensor in _leaves(self.tensors)}
         self.tensors_given = any(isinstance(value, Tensor) for value in _leaves(self.given))
 
+    def finish(self) -> None:
+        """Nothing else differentiates with respect to these leaves: to outer transforms they are constants."""
+        for node in self.nodes:
+            if node.is_leaf:
+                node.requires_grad = False
+
     def unwrapped(self, results: list[Any]) -> Any:
         """One result per argument, as the caller asked: alone for one argnum, else a tuple."""
         return results[0] if self.one else tuple(results)
@@ -90,16 +96,13 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) ->
         given = _Arguments(args, argnums, "grad")
         with _recording() as outside:
             out = f(*given.args, **options)
-            if np.size(out.data if isinstance(out, Tensor) else out) != 1:
-                raise BackwardError(
-                    f"grad needs a function that gives one number, and this one gave shape {np.shape(out)}.  "
-                    "Sum or average the result, or use vjp with a cotangent."
-                )
+            _check_one_number(out)
             lift = outside and _reaches_outside([out], given.nodes)
             gradients = _pulled([(out, np.ones(np.shape(out)))], given.nodes, lift)
-        tensors = lift or given.tensors_given
-        grads = [_map(lambda t: _given_back(gradients[t.node], tensors), tree) for tree in given.tensors]
-        return _given_back(out, tensors), given.unwrapped(grads)
+        given.finish()
+        back = partial(_given_back, tensors=given.tensors_given, lift=lift)
+        grads = [_map(lambda t: back(gradients[t.node]), tree) for tree in given.tensors]
+        return back(out), given.unwrapped(grads)
 
     return call
 
@@ -137,7 +140,7 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple]]
         out = f(*given.args)
     outs = list(_leaves(out))
     lift = outside and _reaches_outside(outs, given.nodes)
-    tensors = lift or given.tensors_given
+    given.finish()
 
     def pull(cotangent: Any) -> tuple:
         gs = list(_leaves(cotangent))
@@ -147,10 +150,11 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple]]
         with _recording() as outside:
             outer = outside and (lift or any(isinstance(g, Tensor) and g.requires_grad for g in gs))
             gradients = _pulled(list(zip(outs, gs, strict=True)), given.nodes, outer)
-        wrap = tensors or any(isinstance(g, Tensor) for g in gs)
-        return tuple(_map(lambda t: _given_back(gradients[t.node], wrap), tree) for tree in given.tensors)
+        tensors = given.tensors_given or any(isinstance(g, Tensor) for g in gs)
+        back = partial(_given_back, tensors=tensors, lift=outer)
+        return tuple(_map(lambda t: back(gradients[t.node]), tree) for tree in given.tensors)
 
-    return _map(lambda value: _given_back(value, tensors), out), pull
+    return _map(partial(_given_back, tensors=given.tensors_given, lift=lift), out), pull
 
 
 def jvp(f: Callable[..., Any], args: tuple, tangents: tuple) -> tuple[Any, Any]:
@@ -178,13 +182,24 @@ def jvp(f: Callable[..., Any], args: tuple, tangents: tuple) -> tuple[Any, Any]:
         }
         roots = [o.node for o in outs if isinstance(o, Tensor) and o.node is not None]
         pushed = push_forward(roots, known, lift=lifted if lift else None)
-    tensors = lift or given.tensors_given or any(isinstance(t, Tensor) for t in ts)
+    given.finish()
+    tensors = given.tensors_given or any(isinstance(t, Tensor) for t in ts)
+    back = partial(_given_back, tensors=tensors, lift=lift)
 
     def tangent(o: Any) -> Any:
         found = pushed.get(o.node) if isinstance(o, Tensor) and o.node is not None else None
-        return _given_back(np.zeros(np.shape(o)) if found is None else found, tensors)
+        return back(np.zeros(np.shape(o)) if found is None else found)
 
-    return _map(lambda value: _given_back(value, tensors), out), _map(tangent, out)
+    return _map(back, out), _map(tangent, out)
+
+
+def _check_one_number(out: Any) -> None:
+    array = np.asarray(out.data if isinstance(out, Tensor) else out)
+    if array.dtype.kind not in "fiub" or array.size != 1:
+        raise BackwardError(
+            f"grad needs a function that gives one number, and this one gave {type(out).__name__} of shape "
+            f"{array.shape}.  Return the loss; sum or average it if it has axes, or use vjp with a cotangent."
+        )
 
 
 def _pulled(roots: list[tuple[Any, Any]], targets: dict[Node, Tensor], lift: bool) -> dict[Node, Any]:
@@ -192,7 +207,7 @@ def _pulled(roots: list[tuple[Any, Any]], targets: dict[Node, Tensor], lift: boo
     started = [
         (out.node, as_tensor(g) if lift else np.asarray(g.data if isinstance(g, Tensor) else g, out.dtype))
         for out, g in roots
-        if isinstance(out, Tensor) and out.requires_grad
+        if isinstance(out, Tensor) and (out.requires_grad or out.node in targets)
     ]
     found = pull_back(started, targets.keys(), lift=lifted if lift else None)
     return {node: found.get(node, np.zeros(node.shape, node.dtype)) for node in targets}
@@ -209,10 +224,14 @@ def _reaches_outside(outs: list[Any], targets: dict[Node, Tensor]) -> bool:
     return any(i.requires_grad and i not in targets and (i.is_leaf or i.born < since) for i in sources)
 
 
-def _given_back(value: Any, tensors: bool) -> Any:
-    if tensors:
+def _given_back(value: Any, tensors: bool, lift: bool) -> Any:
+    """A result as the caller wants it: recorded if something outside depends on it, else without a graph."""
+    if lift:
         return as_tensor(value)
-    return value.data[()] if isinstance(value, Tensor) else value
+    array = value.data if isinstance(value, Tensor) else value
+    if tensors:
+        return constant(array)
+    return array[()] if isinstance(array, np.ndarray) else array
 
 
 def _map(f: Callable[[Any], Any], tree: Any) -> Any:

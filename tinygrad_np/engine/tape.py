@@ -48,6 +48,12 @@ class Node:
     `shape` and `dtype` are those of the result (tuples of them for an op with several results).
     `owner` is a weak reference to the tensor that wants the gradient: a leaf, or retain_grad().
     `value` and `cotangent` are filled for single numbers only, which cost nothing to remember.
+
+    >>> import tinygrad_np as tg
+    >>> x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
+    >>> node = (x * 3.0).node
+    >>> node.op_name, node.inputs[0].name, node.inputs[1], node.shape
+    ('multiply', 'x', 3.0, (2,))
     """
 
     __slots__ = (

@@ -135,9 +135,9 @@ class Tensor:
             finally:
                 recording.reset(token)
         for node, gradient in gradients.items():
-            owner = node.owner()  # type: ignore[misc]
+            owner = node.owner and node.owner()
             if owner is None:
-                continue
+                continue  # nobody is left to hold it
             if owner.grad is not None:
                 # Out of place: somebody may hold the gradient of the last step.
                 gradient = owner.grad + gradient if create_graph else owner.grad.data + gradient

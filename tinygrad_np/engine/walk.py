@@ -46,7 +46,17 @@ def _collect(heap: list[int], waiting: dict[int, Entry], node: Node, result: int
     """The cotangent of one result of an op with several waits among those of its siblings."""
     if node.born not in waiting:
         _put(heap, waiting, (node, [None] * len(node.shape), False))
-    waiting[node.born][1][result] = g
+    results = waiting[node.born][1]
+    # A recorded backward pass makes more than one node for the same result.
+    results[result] = g if results[result] is None else results[result] + g
+
+
+def _is_new(d: Any, g: Any, kept: tuple) -> bool:
+    """Whether a rule has made `d`, and not handed on what it was given."""
+    for given in (*kept, *g) if type(g) is list else kept:
+        if d is given:
+            return False
+    return True
 
 
 def _add(entry: Entry, g: Any) -> Entry:
@@ -116,7 +126,8 @@ def pull_back(
             current = None
             rule = node.rule
             if node.owner is not None if targets is None else node in targets:
-                found[node] = (node, g, ours)
+                # A leaf that is a root too may have been reached already.
+                found[node] = _add(found[node], g) if node in found else (node, g, ours)
             if rule is None:
                 continue
             kept = node.kept
@@ -139,13 +150,12 @@ def pull_back(
                 watch.pulled(node, rule.wanted, pulled)
             if free:
                 node.kept = None
-            # At 10 MB an array it shows when these live on while the next rule allocates.
-            kept = None
             for i, d in zip(rule.wanted, pulled):  # noqa: B905 (`strict` costs 5 %)
                 parent = inputs[i]
                 if d.shape != parent.shape or d.dtype is not parent.dtype:
                     d = fit(d, parent)
-                entry = (parent, d, d is not g and d.base is None)
+                new = d is not g and d.base is None and (rule.makes_new or _is_new(d, g, kept))
+                entry = (parent, d, new)
                 if parent.rule is None:
                     # A leaf has nothing behind it, so it need not wait for its turn.
                     found[parent] = _add(found[parent], d) if parent in found else entry
@@ -157,7 +167,8 @@ def pull_back(
                         _put(heap, waiting, current)
                         current = None
                     _put(heap, waiting, entry)
-            g = d = pulled = entry = None  # type: ignore[assignment]
+            # At 10 MB an array it shows when these live on while the next rule allocates.
+            g = d = pulled = entry = kept = None  # type: ignore[assignment]
     except AutogradError:
         raise
     except Exception as error:
@@ -171,6 +182,8 @@ def push_forward(roots: Iterable[Node], tangents: dict[Node, Any], lift: Lift | 
     A root that does not depend on them is left out.
     """
     roots = list(roots)
+    if not tangents:
+        return {}
     known = dict(tangents)
     node: Any = None
     try:

@@ -59,7 +59,12 @@ def log_one_plus_exp(x):
 
 @elementwise(x=lambda x: sigmoid(x))
 def softplus(x):
-    """log(1 + exp(x)), without overflow."""
+    """log(1 + exp(x)), without overflow.
+
+    >>> import numpy as np, tinygrad_np as tg
+    >>> tg.softplus(np.array([-1000.0, 1000.0]))
+    array([   0., 1000.])
+    """
     return log_one_plus_exp(floating(x))
 
 
