@@ -177,7 +177,7 @@ def jvp(f: Callable[..., Any], args: tuple, tangents: tuple) -> tuple[Any, Any]:
             _reaches_outside(outs, given.nodes) or any(isinstance(t, Tensor) and t.requires_grad for t in ts)
         )
         known = {
-            node: as_tensor(t) if lift else np.asarray(t.data if isinstance(t, Tensor) else t, node.dtype)
+            node: as_tensor(t) if lift else np.array(t.data if isinstance(t, Tensor) else t, node.dtype)
             for node, t in zip(given.nodes, ts, strict=True)
         }
         roots = [o.node for o in outs if isinstance(o, Tensor) and o.node is not None]
@@ -194,12 +194,14 @@ def jvp(f: Callable[..., Any], args: tuple, tangents: tuple) -> tuple[Any, Any]:
 
 
 def _check_one_number(out: Any) -> None:
-    array = np.asarray(out.data if isinstance(out, Tensor) else out)
-    if array.dtype.kind not in "fiub" or array.size != 1:
-        raise BackwardError(
-            f"grad needs a function that gives one number, and this one gave {type(out).__name__} of shape "
-            f"{array.shape}.  Return the loss; sum or average it if it has axes, or use vjp with a cotangent."
-        )
+    array = out.data if isinstance(out, Tensor) else out
+    if isinstance(array, np.ndarray | np.generic | int | float) and np.size(array) == 1:
+        return
+    shape = f" of shape {np.shape(array)}" if isinstance(array, np.ndarray) else ""
+    raise BackwardError(
+        f"grad needs a function that gives one number, and this one gave {type(out).__name__}{shape}.  Return the "
+        "loss; sum or average it if it has axes, or use vjp with a cotangent."
+    )
 
 
 def _pulled(roots: list[tuple[Any, Any]], targets: dict[Node, Tensor], lift: bool) -> dict[Node, Any]:

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import os
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from ..errors import NonFiniteError
+from ..errors import InPlaceError, NonFiniteError
 from .door import bare
 from .tape import Node, recording
 
 _PACKAGE = os.path.dirname(os.path.dirname(__file__))
+
+
+class Trace:
+    """What debug mode notes of a node: the line that recorded it, and what its kept arrays held."""
+
+    def __init__(self, node: Node) -> None:
+        self.line = _caller()
+        self.sums = [_checksum(value) for value in node.kept or ()]
+
+    def __str__(self) -> str:
+        return f" recorded at {self.line}"
 
 
 class Debug:
@@ -22,8 +34,19 @@ class Debug:
 
     def recorded(self, node: Node, out: Any) -> None:
         """Note the line that recorded `node`; refuse a value that is not finite."""
-        node.trace = _caller()
+        node.trace = Trace(node)
         _refuse_nonfinite(out, f"the value of {node.describe()}")
+
+    def pulling(self, node: Node) -> None:
+        """Refuse to differentiate with arrays that were written into since they were recorded."""
+        if node.trace is None:
+            return
+        for name, value, noted in zip(node.rule.keep, node.kept or (), node.trace.sums, strict=True):
+            if _checksum(value) != noted:
+                raise InPlaceError(
+                    f"the array {name!r} that {node.describe()} kept for its gradient was written into afterwards, so "
+                    "the gradient would be wrong.  Write into a copy (a = a.copy()), or after backward()."
+                )
 
     def pulled(self, node: Node, wanted: tuple[int, ...], gradients: tuple) -> None:
         """Refuse gradients that are not finite."""
@@ -35,7 +58,8 @@ class Debug:
 def debug() -> Iterator[None]:
     """Stop at the first nan or inf, forward or backward, and name the op and the line behind it.
 
-    Slower, as every value is looked at; meant for finding a mistake, not for training.
+    Also found: an array that a rule still needs, written into before backward().  Slower, as every value
+    is looked at; meant for finding a mistake, not for training.
 
     >>> import numpy as np, tinygrad_np as tg
     >>> x = tg.Tensor([1.0, 0.0], requires_grad=True)
@@ -52,11 +76,17 @@ def debug() -> Iterator[None]:
 
 
 def _caller() -> str:
-    """The line of the user's code that is running, as ` recorded at file:line`."""
+    """The line of the user's code that is running, as `file:line`."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith((_PACKAGE, "<rule")):
         frame = frame.f_back
-    return f" recorded at {frame.f_code.co_filename}:{frame.f_lineno}"
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def _checksum(value: Any) -> int:
+    if isinstance(value, tuple | list):
+        return hash(tuple(map(_checksum, value)))
+    return zlib.crc32(np.ascontiguousarray(value).tobytes())
 
 
 def _refuse_nonfinite(value: Any, what: str) -> None:

@@ -330,4 +330,4 @@ def _constant_call(function: Any) -> Callable[..., Any]:
         return function(*bare(args), **bare(options))
 
     call.kind = "constant"  # type: ignore[attr-defined]
-    return call
+    return functools.update_wrapper(call, function)

@@ -47,6 +47,7 @@ class Node:
     `kept` is the tuple of arrays that the rule names; None once a backward pass has used it up.
     `shape` and `dtype` are those of the result (tuples of them for an op with several results).
     `owner` is a weak reference to the tensor that wants the gradient: a leaf, or retain_grad().
+    `trace` is what debug mode noted.
     `value` and `cotangent` are filled for single numbers only, which cost nothing to remember.
 
     >>> import tinygrad_np as tg
@@ -71,7 +72,7 @@ class Node:
     name: str | None
     owner: weakref.ref[Any] | None
     requires_grad: bool
-    trace: str | None
+    trace: Any
     value: Any
     cotangent: Any
 
@@ -90,7 +91,7 @@ class Node:
     def describe(self) -> str:
         """The op with its result's shape, and where it was recorded if debug mode knows."""
         name = f" {self.name!r}" if self.name else ""
-        return f"`{self.op_name}`{name} of shape {self.shape}" + (self.trace or "")
+        return f"`{self.op_name}`{name} of shape {self.shape}" + str(self.trace or "")
 
 
 def leaf(array: np.ndarray, requires_grad: bool = False, name: str | None = None) -> Node:

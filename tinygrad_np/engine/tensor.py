@@ -135,7 +135,7 @@ class Tensor:
             finally:
                 recording.reset(token)
         for node, gradient in gradients.items():
-            owner = node.owner and node.owner()
+            owner = node.owner() if node.owner is not None else None
             if owner is None:
                 continue  # nobody is left to hold it
             if owner.grad is not None:
@@ -280,6 +280,7 @@ class Tensor:
     __mul__, __rmul__ = late(np.multiply), late(np.multiply, reflected=True)
     __truediv__, __rtruediv__ = late(np.divide), late(np.divide, reflected=True)
     __floordiv__, __rfloordiv__ = late(np.floor_divide), late(np.floor_divide, reflected=True)
+    __divmod__, __rdivmod__ = late(np.divmod), late(np.divmod, reflected=True)
     __mod__, __rmod__ = late(np.remainder), late(np.remainder, reflected=True)
     __pow__, __rpow__ = late(np.power), late(np.power, reflected=True)
     __matmul__, __rmatmul__ = late(np.matmul), late(np.matmul, reflected=True)
@@ -350,6 +351,11 @@ def tape(tensor: Tensor) -> Tape:
 
 
 def _as_array(data: Any, dtype: npt.DTypeLike | None, copy: bool) -> np.ndarray:
+    if isinstance(data, np.ma.MaskedArray):
+        raise DtypeError(
+            f"a Tensor has no mask, and this masked array of shape {data.shape} would lose its own.  Write "
+            "Tensor(a.filled(0)), and np.where(mask, ...) where the mask matters."
+        )
     try:
         return np.array(data, dtype=dtype, copy=copy or None)
     except (ValueError, TypeError) as error:

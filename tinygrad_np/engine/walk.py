@@ -141,6 +141,8 @@ def pull_back(
                     _collect(heap, waiting, inputs[0], node.meta, g)
                 continue
             if special:
+                if watch is not None:
+                    watch.pulling(node)
                 if useful is not None:
                     rule = rule.only(tuple(i for i in rule.wanted if inputs[i] in useful))
                 if lift is not None:

@@ -127,7 +127,7 @@ def _op_box(i: int, node: Node, named: bool) -> Box:
     details = (*formula, *_metadata(node), *_broadcasts(node))
     several = _has_parts(node)
     value = owner.data if owner is not None else node.value
-    place = None if node.trace is None else node.trace.removeprefix(" recorded at ").replace("\\", "/").split("/")[-1]
+    place = None if node.trace is None else node.trace.line.replace("\\", "/").split("/")[-1]
     return Box(
         i, "op", node.name if named else None, () if several else node.shape, "" if several else str(node.dtype), text,
         details, None if several or value is None else summary(value), None if several else _grad(node, owner), place,

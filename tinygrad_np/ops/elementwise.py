@@ -54,6 +54,12 @@ def float_power(x1, x2):
     return RULES["astype"](x1, kind) ** x2 if hasattr(x1, "dtype") else kind.type(x1) ** x2
 
 
+@composite(np.divmod, sample=lambda r: [r(r.real(3, 4), r.positive(4)), r(r.real(3), 0.7)])
+def divmod(x, y):
+    """The whole quotient, a plain array, and the remainder."""
+    return np.floor_divide(x, y), np.remainder(x, y)
+
+
 # -- exponentials and logarithms --------------------------------------------------------------
 
 elementwise(np.exp, x=lambda out: out)
