@@ -24,13 +24,13 @@ TABLE = [
     ("D1", "float64", 1, "1.00"),
     ("D1", "float32", 1, "1.10"),
     ("D1 as written", "float64", 1, ""),
-    ("D2", "float64", 300, "1.30"),
-    ("D2 fused", "float64", 300, "1.12"),
-    ("D2 as written", "float64", 300, ""),
+    ("D2", "float64", 3000, "1.30"),
+    ("D2 fused", "float64", 3000, "1.12"),
+    ("D2 as written", "float64", 1000, ""),
     ("D3", "float64", 1, "1.00"),
     ("D3", "float32", 1, ""),
     ("D3 as written", "float64", 1, ""),
-    ("chain", "float64", 5, ""),
+    ("chain", "float64", 40, ""),
 ]
 
 

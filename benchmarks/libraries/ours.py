@@ -128,8 +128,8 @@ def d3_as_written(dtype):
 
 def chain_step(dtype):
     x, c = chain(dtype)
-    x = tg.Tensor(x, requires_grad=True)
     one = np.ones_like(c)
+    x, c = tg.Tensor(x, requires_grad=True), tg.Tensor(c)
 
     def step():
         x.grad = None
