@@ -52,10 +52,13 @@ class Op:
         name: str | None = None,
         jvps: dict[str, Callable[..., Any]] | None = None,
         results: bool = False,
+        fresh: bool = False,
         advice: str = "",
     ) -> None:
         self.kind, self.function, self.jvps, self.results = kind, function, jvps or {}, results
         self.call: Callable[..., Any]
+        # Products are new arrays; what another rule gives may be what it was given.
+        self.fresh = fresh or kind in ("elementwise", "multilinear")
         self.rules = {x: rule for x, rule in rules.items() if rule is not None}
         self.name = name or getattr(public or function, "__name__", "op").lstrip("_")
         self.title = f"tg.{name}" if name or public is None else function_name(public)
@@ -201,15 +204,16 @@ def _default(parameter: inspect.Parameter) -> Any:
 def _declare(kind: str, function: Any, options: dict[str, Any]) -> Any:
     """Make an op and hang it behind NumPy's door; without `function`, a decorator that does.
 
-    Options: `run` computes the values if not `function` itself, `also` are other names of it,
-    `jvp` gives forward rules by input, `results` says that it returns several arrays, `advice` ends
-    its error messages, `name` and `sample`; the others are rules.
+    Options: `run` computes the values if not `function` itself; `also` are other names of it; `jvps` are
+    forward rules by input; `results` says that it returns several arrays, and `fresh` that its rules give
+    new arrays or `g` itself, never another that they were given; `advice` ends its error messages;
+    `name`; `sample`.  The others are rules.
     """
     if function is None:
         return lambda f: _declare(kind, f, options)
     options = dict(options)
     run, also, sample = options.pop("run", None), options.pop("also", ()), options.pop("sample", None)
-    settings = {key: options.pop(key) for key in ("name", "jvps", "results", "advice") if key in options}
+    settings = {key: options.pop(key) for key in ("name", "jvps", "results", "fresh", "advice") if key in options}
     made = Op(kind, run or function, options, public=function, **settings)
     if sample is None and function.__name__[0] in "_<":
         sample = UNLISTED

@@ -23,13 +23,12 @@ from .walk import Lift, fit, pull_back
 class Pattern:
     """The rule of an op for one set of wanted inputs: how to pull back, how to push forward."""
 
-    __slots__ = ("_narrower", "_push", "keep", "makes_new", "op", "pull", "wanted")
+    __slots__ = ("_narrower", "_push", "fresh", "keep", "op", "pull", "wanted")
 
     def __init__(self, op: Any, wanted: tuple[int, ...], keep: tuple[str, ...]) -> None:
         self.op, self.wanted, self.keep = op, wanted, keep
         self.pull = op.build_pull(wanted, keep)
-        # The product with a partial derivative is a new array; other rules may hand on what they were given.
-        self.makes_new = op.kind == "elementwise"
+        self.fresh = op.fresh
         self._push: Callable[..., Any] | None = None
         self._narrower: dict[tuple[int, ...], Pattern] = {wanted: self}
 

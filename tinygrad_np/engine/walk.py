@@ -156,7 +156,7 @@ def pull_back(
                 parent = inputs[i]
                 if d.shape != parent.shape or d.dtype is not parent.dtype:
                     d = fit(d, parent)
-                new = d is not g and d.base is None and (rule.makes_new or _is_new(d, g, kept))
+                new = d is not g and d.base is None and (rule.fresh or _is_new(d, g, kept))
                 entry = (parent, d, new)
                 if parent.rule is None:
                     # A leaf has nothing behind it, so it need not wait for its turn.

@@ -55,6 +55,7 @@ def _cross_entropy_pull(g, logits, labels, axis):
 
 
 @op(
+    fresh=True,
     logits=lambda g, logits, labels, axis: _cross_entropy_pull(g, logits, labels, axis),
     labels=lambda g, logits, axis: log_softmax(logits, axis) * (-g / _samples(logits.shape, axis)),
     sample=lambda r: [
@@ -91,6 +92,7 @@ def cross_entropy(logits, labels, axis=-1):
 
 
 @op(
+    fresh=True,
     z=lambda g, z, y: (sigmoid(z) - y) * (g / (z.size or 1)),
     y=lambda g, z: z * (-g / (z.size or 1)),
     sample=lambda r: [r(r.real(3, 4), r.mask(3, 4) * 1.0), r(r.real(5), np.array([0, 1, 1, 0, 1]))],
@@ -111,6 +113,7 @@ def binary_cross_entropy_with_logits(z, y):
 
 
 @op(
+    fresh=True,
     p=lambda g, p, y: (_over(1 - y, 1 - p) - _over(y, p)) * (g / (p.size or 1)),
     y=lambda g, p: (np.log(1 - p) - np.log(p)) * (g / (p.size or 1)),
     sample=lambda r: [
@@ -141,6 +144,7 @@ def _over(y, p):
 
 
 @op(
+    fresh=True,
     p=lambda g, p, y: (p - y) * (g * (2 / (p.size or 1))),
     y=lambda g, p, y: (y - p) * (g * (2 / (p.size or 1))),
     sample=lambda r: [r(r.real(3, 4), r.real(3, 4)), r(r.real(), r.real())],

@@ -135,6 +135,7 @@ def logsumexp(x, axis=None, keepdims=False):
 
 
 @op(
+    fresh=True,
     x=lambda g, w: product(g, w.mT),
     w=lambda g, x: product(x.mT, g),
     b=lambda g: g,
