@@ -43,7 +43,7 @@ def _fresh(value: Any, transform: str) -> Tensor:
     if array.dtype.kind not in "fc":
         raise DtypeError(
             f"{transform} differentiates with respect to floating-point arrays, and got dtype {array.dtype} "
-            f"(shape {array.shape}).  Write {transform}(f)(np.asarray(x, float)), or choose other arguments by argnums."
+            f"(shape {array.shape}).  Make them floating, np.asarray(x, float), or pass what is no variable in another argument."
         )
     return attached(array, leaf(array, requires_grad=True))
 
@@ -52,14 +52,16 @@ class _Arguments:
     """The arguments of a function with fresh tensors in the place of those to differentiate."""
 
     def __init__(self, args: tuple, argnums: int | tuple[int, ...], transform: str) -> None:
-        self.one = isinstance(argnums, int)
-        wanted = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+        self.one = isinstance(argnums, int | np.integer)
+        wanted = (argnums,) if isinstance(argnums, int | np.integer) else tuple(argnums)
         for i in wanted:
             if not -len(args) <= i < len(args):
                 raise IndexError(
                     f"{transform} is asked for argument {i} of a call with {len(args)} positional arguments.  "
                     "Pass the arguments to differentiate by position, and count from 0 in argnums."
                 )
+        if len({i % len(args) for i in wanted}) < len(wanted):
+            raise IndexError(f"{transform} is asked twice for the same argument: argnums={argnums}.")
         self.given = [args[i] for i in wanted]
         self.tensors = [_map(lambda value: _fresh(value, transform), value) for value in self.given]
         by_position = dict(zip([i % len(args) for i in wanted], self.tensors, strict=True))
@@ -165,6 +167,8 @@ def jvp(f: Callable[..., Any], args: tuple, tangents: tuple) -> tuple[Any, Any]:
     >>> jvp(np.sin, (0.0,), (2.0,))
     (np.float64(0.0), np.float64(2.0))
     """
+    if not (isinstance(args, tuple | list) and isinstance(tangents, tuple | list)):
+        raise TypeError("jvp takes the arguments and their tangents as tuples: jvp(f, (x,), (t,)).")
     given = _Arguments(tuple(args), tuple(range(len(args))), "jvp")
     ts = list(_leaves(list(tangents)))
     shapes, expected = [np.shape(t) for t in ts], [tensor.shape for tensor in given.nodes.values()]

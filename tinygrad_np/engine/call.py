@@ -8,7 +8,7 @@ generality: a loop over the inputs, a test that comes out the same at every call
         if isinstance(x, Tensor):
             x_value, x_node = x.data, x.node
         else:                                            # arrays and numbers as they are, lists converted
-            x_value, x_node = x if type(x) in plain_types else asarray(x), None
+            x_value, x_node = x if type(x) in plain_types else as_array(x), None
         ...                                              # the same for y
         try:
             out = function(x_value, y_value)
@@ -50,7 +50,7 @@ _UNPACK = """
     if isinstance({x}, Tensor):
         {x}_value, {x}_node = {x}.data, {x}.node
     else:
-        {x}_value, {x}_node = {x} if type({x}) in plain_types else asarray({x}), None"""
+        {x}_value, {x}_node = {x} if type({x}) in plain_types else as_array({x}), None"""
 _WANTED = """
     if {x}_node is not None and {x}_node.requires_grad:
         wanted |= {bit}"""
@@ -66,7 +66,9 @@ _RECORD = """
         out = asarray(out)
     node.shape = shape = out.shape
     node.value = None if shape else out[()]
-    node.dtype = out.dtype
+    node.dtype = dtype = out.dtype
+    if dtype.kind != "f":
+        raise unreal(pattern.op, dtype)
     node.requires_grad = True
     node.name = node.owner = node.trace = node.cotangent = None
     if mode is not True:
@@ -115,11 +117,11 @@ def fixed_call(op: Any) -> Callable[..., Any]:
     several = "    return record_results(pattern, inputs, kept, meta, out, mode)"
     source += several if op.results else _RECORD
     scope = {
-        **_RECORDING, "function": op.function, "op": op, "failed": failed, "recording_now": recording.get,
+        **_RECORDING, "as_array": as_array, "function": op.function, "op": op, "failed": failed, "recording_now": recording.get,
         "unrecorded": unrecorded, "constant_node": constant_node, "plain": plain,
         "record_results": record_results, "patterns": op.patterns,
-        # A Python number stays one, as it takes the array's dtype; but rules of products want axes.
-        "plain_types": _ARRAYS if op.kind == "multilinear" else _ARRAYS | {int, float, bool, complex},
+        # A Python number stays one where it takes the array's dtype; other rules want axes.
+        "plain_types": _ARRAYS | {int, float, bool, complex} if op.numbers else _ARRAYS,
     }  # fmt: skip
     return build(source, scope, "call")
 
@@ -152,7 +154,7 @@ def variadic_call(op: Any) -> Callable[..., Any]:
     """The function of an op with any number of arrays; metadata by keyword only."""
 
     def call(*arrays: Any, **options: Any) -> Any:
-        values = tuple([x.data if isinstance(x, Tensor) else np.asarray(x) for x in arrays])
+        values = tuple([x.data if isinstance(x, Tensor) else as_array(x) for x in arrays])
         if options:
             options = bare(options)
         try:
@@ -192,6 +194,24 @@ def _rebuilt(outs: Any, results: Any) -> Any:
     return type(outs)(*results) if hasattr(outs, "_fields") else type(outs)(results)
 
 
+def as_array(value: Any) -> np.ndarray:
+    """An input that is no tensor, number or plain array; kinds of array that mean something else are refused."""
+    if isinstance(value, np.ma.MaskedArray | np.matrix):
+        raise DtypeError(
+            f"a {type(value).__name__} of shape {value.shape} would lose its mask or its meaning of `*` beside a tensor.  "
+            "Write np.where(mask, ...) with plain arrays, or np.asarray(matrix) and `@`."
+        )
+    return np.asarray(value)
+
+
+def unreal(op: Any, dtype: np.dtype) -> DtypeError:
+    """The error for a result that depends on a tensor that requires grad, and cannot carry a gradient."""
+    return DtypeError(
+        f"{op.title} of a tensor that requires grad gives dtype {dtype} here, which cannot carry a gradient.  Leave its "
+        "dtype= away or choose a floating one, use floating arrays beside it, or take the tensor out: t.detach()."
+    )
+
+
 def constant_node(value: Any) -> Any:
     """What stands on the tape for an input that needs no gradient: a leaf, or the plain number."""
     if type(value) is float or type(value) is int or value is None:
@@ -219,7 +239,7 @@ def unrecorded(out: Any, inputs: tuple) -> Any:
 
 def plain(op: Any, meta: tuple, options: dict) -> tuple[tuple, dict]:
     """Metadata with arrays in place of tensors; a tensor that requires grad has no place there."""
-    if "out" not in options and "dtype" not in options and _is_plain(meta) and _is_plain(tuple(options.values())):
+    if "out" not in options and _is_plain(meta) and _is_plain(tuple(options.values())):
         return meta, options
     for tensor in find_tensors((meta, options)):
         if tensor.requires_grad:
@@ -229,8 +249,6 @@ def plain(op: Any, meta: tuple, options: dict) -> tuple[tuple, dict]:
                 "t.detach(), or write the function with others that have one."
             )
     refuse_out(op.title, options)
-    if np.dtype(options.get("dtype")).kind == "c":
-        raise DtypeError(f"{op.title}(..., dtype={options['dtype']}): gradients are for real numbers so far.")
     return bare(meta), bare(options)
 
 
@@ -258,9 +276,9 @@ def failed(op: Any, error: Exception, values: tuple, meta: tuple, options: dict)
         str(np.shape(v)) if isinstance(v, np.ndarray) else repr(v)[:60] for v in values if v is not None
     )
     extra = "".join(f", {v!r}" for v in meta) + "".join(f", {k}={v!r}" for k, v in options.items())
-    message = f"{op.title} does not work on {shapes}{extra[:200]}: {error}{op.advice}"
+    message = f"{op.title} does not work on {shapes}{extra[:200]}: {str(error).rstrip()}"
     if type(error) is ValueError:
-        return ShapeError(message)
+        return ShapeError(message + op.advice)
     # The class that NumPy users catch (IndexError, LinAlgError, TypeError ...) stays.
     error.add_note(message)
     return error
@@ -268,5 +286,5 @@ def failed(op: Any, error: Exception, values: tuple, meta: tuple, options: dict)
 
 _ARRAYS = frozenset({np.ndarray, type(None)})
 _RECORDING = {"new": object.__new__, "Node": Node, "Tensor": Tensor, "births": births, "ndarray": np.ndarray,
-              "asarray": np.asarray}  # fmt: skip
+              "asarray": np.asarray, "unreal": unreal}  # fmt: skip
 _record = build("def record(pattern, inputs, kept, meta, out, mode):" + _RECORD, dict(_RECORDING), "record")

@@ -23,7 +23,7 @@ class Trace:
 
     def __init__(self, node: Node) -> None:
         self.line = _caller()
-        self.sums = [_checksum(value) for value in node.kept or ()]
+        self.sums = [_checksum(value) for value in _needed(node)]
 
     def __str__(self) -> str:
         return f" recorded at {self.line}"
@@ -41,10 +41,11 @@ class Debug:
         """Refuse to differentiate with arrays that were written into since they were recorded."""
         if node.trace is None:
             return
-        for name, value, noted in zip(node.rule.keep, node.kept or (), node.trace.sums, strict=True):
+        names = (*node.rule.keep, "among its other arguments")
+        for name, value, noted in zip(names, _needed(node), node.trace.sums, strict=True):
             if _checksum(value) != noted:
                 raise InPlaceError(
-                    f"the array {name!r} that {node.describe()} kept for its gradient was written into afterwards, so "
+                    f"the array {name!r} that {node.describe()} needs for its gradient was written into afterwards, so "
                     "the gradient would be wrong.  Write into a copy (a = a.copy()), or after backward()."
                 )
 
@@ -68,7 +69,7 @@ def debug() -> Iterator[None]:
     Traceback (most recent call last):
     tinygrad_np.errors.NonFiniteError: the value of `log` of shape (2,) ... has 1 inf among 2 entries...
     """
-    token = recording.set(Debug())
+    token = recording.set(Debug() if recording.get() else False)
     try:
         yield
     finally:
@@ -83,9 +84,18 @@ def _caller() -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
+def _needed(node: Node) -> tuple:
+    """What the rule of a node reads: the kept arrays, and its metadata, where an index may be an array."""
+    return (*(node.kept or ()), node.meta)
+
+
 def _checksum(value: Any) -> int:
+    if isinstance(value, dict):
+        value = list(value.values())
     if isinstance(value, tuple | list):
         return hash(tuple(map(_checksum, value)))
+    if not isinstance(value, np.ndarray | np.generic):
+        return 0
     return zlib.crc32(np.ascontiguousarray(value).tobytes())
 
 
@@ -98,7 +108,7 @@ def _refuse_nonfinite(value: Any, what: str) -> None:
         bad = " and ".join(f"{n} {kind}" for kind, n in counts.items() if n)
         first = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0]) if array.ndim else ()
         raise NonFiniteError(
-            f"{what} has {bad} among {array.size} entries, the first at index {first}.  Its inputs were "
-            "finite, or an earlier op would have been named: look at their range (log or division at 0, "
-            "exp of a large number), or use a form that is stable there."
+            f"{what} has {bad} among {array.size} entries, the first at index {first}.  No op before it had one: "
+            "look at the range of its inputs (log or division at 0, exp of a large number, data that is not finite), "
+            "or use a form that is stable there."
         )

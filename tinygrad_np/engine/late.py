@@ -25,23 +25,36 @@ class late:
         self.name = name
 
     def __get__(self, instance: Any, owner: type) -> Any:
+        if self.function not in RULES:
+            raise AttributeError(f"{owner.__name__} has no method {self.name!r}: {self.function!r} has no rule")
         rule = built(self.function)
         method = (lambda self, other: rule(other, self)) if self.reflected else rule
         setattr(owner, self.name, method)
+        _settled.setdefault(self.function, []).append((owner, self))
         return getattr(owner if instance is None else instance, self.name)
+
+
+_settled: dict[Any, list[tuple[type, late]]] = {}
+
+
+def unsettle(function: Any) -> None:
+    """Let the methods of a function find their rule anew: it has been declared again."""
+    for owner, method in _settled.pop(function, []):
+        setattr(owner, method.name, method)
 
 
 def in_place(ufunc: np.ufunc) -> Callable[..., Any]:
     """`t += v`: a new tensor bound to the same name, as for a number.
 
-    Only a parameter inside no_grad() is updated in its own array: there the new tensor would have
-    lost requires_grad, and what is meant is the step of an optimizer.
+    Only a parameter inside no_grad() is updated itself: there a new tensor would have lost
+    requires_grad, and what is meant is the step of an optimizer.
     """
 
     def method(self: Any, other: Any) -> Any:
         if recording.get() or not (self.requires_grad and self.is_leaf):
             return RULES[ufunc](self, other)
-        ufunc(self.data, bare(other), out=self.data, casting="same_kind")
+        # Into a new array: a graph recorded before still needs the old values.
+        self.data = ufunc(self.data, bare(other)).astype(self.dtype, casting="same_kind", copy=False)
         return self
 
     return method

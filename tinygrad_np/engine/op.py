@@ -30,6 +30,7 @@ import numpy as np
 from ..errors import RuleError
 from .call import fixed_call, variadic_call
 from .door import RULES, bare, function_name, refuse_out
+from .late import unsettle
 from .pattern import Pattern, build_pull, build_push, parameter_names
 from .tape import Node
 
@@ -53,12 +54,14 @@ class Op:
         jvps: dict[str, Callable[..., Any]] | None = None,
         results: bool = False,
         fresh: bool = False,
+        numbers: bool = False,
         advice: str = "",
     ) -> None:
         self.kind, self.function, self.jvps, self.results = kind, function, jvps or {}, results
         self.call: Callable[..., Any]
-        # Products are new arrays; what another rule gives may be what it was given.
+        # Products are new arrays; what another rule gives may be shared.
         self.fresh = fresh or kind in ("elementwise", "multilinear")
+        self.numbers = numbers or kind == "elementwise"
         self.rules = {x: rule for x, rule in rules.items() if rule is not None}
         self.name = name or getattr(public or function, "__name__", "op").lstrip("_")
         self.title = f"tg.{name}" if name or public is None else function_name(public)
@@ -206,14 +209,17 @@ def _declare(kind: str, function: Any, options: dict[str, Any]) -> Any:
 
     Options: `run` computes the values if not `function` itself; `also` are other names of it; `jvps` are
     forward rules by input; `results` says that it returns several arrays, and `fresh` that its rules give
-    new arrays or `g` itself, never another that they were given; `advice` ends its error messages;
+    new arrays that nothing else holds, or `g` itself; `numbers` that it takes Python numbers as they are, so
+    that they adapt to the dtype of the arrays; `advice` ends its error messages;
     `name`; `sample`.  The others are rules.
     """
     if function is None:
         return lambda f: _declare(kind, f, options)
     options = dict(options)
     run, also, sample = options.pop("run", None), options.pop("also", ()), options.pop("sample", None)
-    settings = {key: options.pop(key) for key in ("name", "jvps", "results", "fresh", "advice") if key in options}
+    settings = {
+        key: options.pop(key) for key in ("name", "jvps", "results", "fresh", "numbers", "advice") if key in options
+    }
     made = Op(kind, run or function, options, public=function, **settings)
     if sample is None and function.__name__[0] in "_<":
         sample = UNLISTED
@@ -242,7 +248,9 @@ def _first_call(made: Op, names: tuple) -> Callable[..., Any]:
 def _register(made: Op, call: Any, function: Any, also: tuple, sample: Any) -> Any:
     made.call = functools.update_wrapper(call, function)
     call.op = made
-    RULES.update(dict.fromkeys((function, *also), call))
+    for name in (function, *also):
+        RULES[name] = call
+        unsettle(name)
     # What has no public name is tested through the composites that use it.
     if sample is not UNLISTED:
         SAMPLES[function if function_name(function).startswith("np.") else call] = sample

@@ -88,6 +88,9 @@ class Node:
             return self.rule.op.name
         return "parameter" if self.requires_grad else "constant"
 
+    def __repr__(self) -> str:
+        return f"Node({self.describe()})"
+
     def describe(self) -> str:
         """The op with its result's shape, and where it was recorded if debug mode knows."""
         name = f" {self.name!r}" if self.name else ""
@@ -142,13 +145,14 @@ class Tape:
     """The record behind a tensor: iterable, indexable, printable; entries oldest first.
 
     Iterating gives the `Node` of each entry; `print(tape)` shows one line per entry with its op,
-    inputs, shape, dtype and what is kept for the backward pass.
+    inputs, shape, dtype, which of its inputs (by the names in the op's signature) or `out` are
+    kept for the backward pass, and the name that the user gave.
 
     >>> import tinygrad_np as tg
     >>> w = tg.Tensor([1.0, 2.0], requires_grad=True, name="w")
     >>> print(tg.tape((w * w).sum()))
-     #  op         inputs  shape  dtype    kept
-     0  parameter          (2,)   float64          w
+     #  op         inputs  shape  dtype    kept  name
+     0  parameter          (2,)   float64        w
      1  multiply   w w     (2,)   float64  x y
      2  sum        %1      ()     float64
     """
@@ -173,7 +177,7 @@ class Tape:
         return value.name or f"%{self._index[value.born]}"
 
     def __str__(self) -> str:
-        rows: list[tuple[str, ...]] = [(" #", "op", "inputs", "shape", "dtype", "kept", "")]
+        rows: list[tuple[str, ...]] = [(" #", "op", "inputs", "shape", "dtype", "kept", "name")]
         rows += [self._row(i, node) for i, node in enumerate(self.nodes)]
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows)

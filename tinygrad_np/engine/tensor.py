@@ -6,6 +6,7 @@ filled by `op.py`: that is how they can be methods here although ops make tensor
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,6 +19,9 @@ from .door import RULES, call_without_rule, ufunc_inputs
 from .late import in_place, late
 from .tape import Node, Tape, leaf, recording
 from .walk import pull_back
+
+# Threads that train the same parameters must not lose each other's gradients.
+_depositing = threading.Lock()
 
 
 class Tensor:
@@ -134,14 +138,23 @@ class Tensor:
                 gradients = pull_back([(node, as_tensor(g))], lift=lifted)
             finally:
                 recording.reset(token)
+        with _depositing:
+            self._deposit(gradients, create_graph)
+
+    @staticmethod
+    def _deposit(gradients: dict[Node, Any], create_graph: bool) -> None:
         for node, gradient in gradients.items():
             owner = node.owner() if node.owner is not None else None
             if owner is None:
                 continue  # nobody is left to hold it
             if owner.grad is not None:
+                if not isinstance(owner.grad, Tensor) or owner.grad.shape != owner.shape:
+                    raise BackwardError(
+                        f".grad of {owner.describe()} is None or a Tensor of its shape, not {owner.grad!r}."
+                    )
                 # Out of place: somebody may hold the gradient of the last step.
                 gradient = owner.grad + gradient if create_graph else owner.grad.data + gradient
-            owner.grad = gradient if create_graph else constant(gradient)
+            owner.grad = as_tensor(gradient)
 
     def _cotangent(self, cotangent: Any) -> Any:
         if cotangent is None:
@@ -188,7 +201,8 @@ class Tensor:
         if rule is None:
             return call_without_rule(ufunc if called else getattr(ufunc, method), inputs, options)
         if called and options:
-            return rule(*ufunc_inputs(ufunc, inputs, options))
+            constant_rule = getattr(rule, "kind", None) == "constant"
+            return rule(*inputs, **options) if constant_rule else rule(*ufunc_inputs(ufunc, inputs, options))
         return rule(*inputs, **options)
 
     def __array_function__(self, function: Callable, types: Any, args: tuple, options: dict) -> Any:
@@ -201,8 +215,8 @@ class Tensor:
         if self.requires_grad:
             raise DetachError(
                 f"NumPy asked for the bare array of {self.describe()}, which requires grad: its gradient would be "
-                "cut silently.  Write np.dot(a, t) instead of a.dot(t), np.stack([...]) instead of np.array([...]), "
-                "or take it out on purpose: t.data, or t.detach()."
+                "cut silently.  Call a function of NumPy on the tensor itself: np.dot(a, t) instead of a.dot(t), "
+                "np.stack([...]) instead of np.array([...]).  Or take it out on purpose: t.data, or t.detach()."
             )
         return np.array(self.data, dtype=dtype, copy=copy)
 
@@ -217,16 +231,25 @@ class Tensor:
         return self.data.tolist()
 
     def __float__(self) -> float:
-        return float(self.data)
+        return float(self._number("float(t)"))
 
     def __int__(self) -> int:
-        return int(self.data)
+        return int(self._number("int(t)"))
 
     def __index__(self) -> int:
         return self.data.__index__()
 
     def __complex__(self) -> complex:
-        return complex(self.data)
+        return complex(self._number("complex(t)"))
+
+    def _number(self, what: str) -> np.ndarray:
+        # Not only float(t) comes here: array[i] = t and math.sin(t) do, and would cut the gradient in silence.
+        if self.requires_grad:
+            raise DetachError(
+                f"{what} was asked of {self.describe()}, which requires grad: its gradient would be cut silently.  Write "
+                "t.item() for the number, np.sin(t) instead of math.sin(t), and np.stack([...]) instead of array[i] = t."
+            )
+        return self.data
 
     def __bool__(self) -> bool:
         return bool(self.data)
@@ -235,6 +258,8 @@ class Tensor:
         return len(self.data)
 
     def __iter__(self) -> Iterator[Any]:
+        if not self.data.ndim:
+            raise TypeError("iteration over a 0-d tensor")
         # One op with a result per row: a getitem per row would make a full-size gradient for each.
         return iter(RULES[np.unstack](self))
 
@@ -269,7 +294,11 @@ class Tensor:
         return str(self.data) if not self.requires_grad else repr(self)
 
     def __reduce__(self) -> tuple:
-        # Copies and pickles are leaves: a graph stays with the tensors that recorded it.
+        if not self.is_leaf:
+            raise DetachError(
+                f"{self.describe()} was computed, and a copy or a pickle has no graph.  Write t.copy() to stay in the "
+                "graph, or copy and pickle t.detach()."
+            )
         return type(self), (self.data, self.requires_grad, self.name)
 
     # -- operators and methods: NumPy's functions ---------------------------------------------
@@ -286,15 +315,20 @@ class Tensor:
     __matmul__, __rmatmul__ = late(np.matmul), late(np.matmul, reflected=True)
     __iadd__, __isub__ = in_place(np.add), in_place(np.subtract)
     __imul__, __itruediv__ = in_place(np.multiply), in_place(np.divide)
+    __ipow__, __imod__, __ifloordiv__ = in_place(np.power), in_place(np.remainder), in_place(np.floor_divide)
     __lt__, __le__, __gt__, __ge__ = late(np.less), late(np.less_equal), late(np.greater), late(np.greater_equal)
     __eq__, __ne__ = late(np.equal), late(np.not_equal)  # type: ignore[assignment]
     sum, prod, mean, var, std = late(np.sum), late(np.prod), late(np.mean), late(np.var), late(np.std)
     max, min, cumsum, cumprod = late(np.max), late(np.min), late(np.cumsum), late(np.cumprod)
     all, any, argmax, argmin, argsort = late(np.all), late(np.any), late(np.argmax), late(np.argmin), late(np.argsort)
     nonzero, searchsorted, round, clip = late(np.nonzero), late(np.searchsorted), late(np.round), late(np.clip)
-    ravel, flatten, squeeze, swapaxes = late(np.ravel), late(np.ravel), late(np.squeeze), late(np.swapaxes)
+    ravel, squeeze, swapaxes = late(np.ravel), late(np.squeeze), late(np.swapaxes)
     repeat, take, diagonal, trace = late(np.repeat), late(np.take), late(np.diagonal), late(np.trace)
     dot, copy, conj, conjugate = late(np.dot), late(np.copy), late(np.conj), late(np.conj)
+
+    def flatten(self) -> Tensor:
+        """A copy with one axis."""
+        return RULES[np.ravel](self).copy()
 
     def astype(self, dtype: npt.DTypeLike, **options: Any) -> Any:
         """The same entries in another dtype; a plain array if that dtype cannot carry a gradient."""
@@ -358,6 +392,8 @@ def _as_array(data: Any, dtype: npt.DTypeLike | None, copy: bool) -> np.ndarray:
         )
     try:
         return np.array(data, dtype=dtype, copy=copy or None)
+    except DetachError:
+        raise
     except (ValueError, TypeError) as error:
         raise DtypeError(
             f"a Tensor holds numbers in one array, and this {type(data).__name__} does not make one: {error}  Make all "

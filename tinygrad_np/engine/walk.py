@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import AutogradError, BackwardError
+from ..errors import AutogradError, BackwardError, RuleError
 from .tape import PROJECTION, Node, ancestors, recording
 
 Lift = Callable[[Any, Node], Any]
@@ -51,14 +51,6 @@ def _collect(heap: list[int], waiting: dict[int, Entry], node: Node, result: int
     results[result] = g if results[result] is None else results[result] + g
 
 
-def _is_new(d: Any, g: Any, kept: tuple) -> bool:
-    """Whether a rule has made `d`, and not handed on what it was given."""
-    for given in (*kept, *g) if type(g) is list else kept:
-        if d is given:
-            return False
-    return True
-
-
 def _add(entry: Entry, g: Any) -> Entry:
     """The first gradient is borrowed, the second added out of place, the rest in place."""
     node, total, ours = entry
@@ -67,6 +59,12 @@ def _add(entry: Entry, g: Any) -> Entry:
     else:
         total = total + g
     return node, total, True
+
+
+@lru_cache(maxsize=4096)
+def _broadcasts(small: tuple[int, ...], large: tuple[int, ...]) -> bool:
+    tail = large[len(large) - len(small) :]
+    return len(small) <= len(large) and all(m in (1, n) for m, n in zip(small, tail, strict=True))
 
 
 @lru_cache(maxsize=64)
@@ -80,6 +78,11 @@ def fit(g: Any, node: Node) -> Any:
     The only place where gradients are un-broadcast and cast: rules do neither.
     """
     if g.shape != node.shape:
+        if not _broadcasts(node.shape, g.shape):
+            raise RuleError(
+                f"a rule gave a gradient of shape {g.shape} for an input of shape {node.shape}.  A rule gives one of "
+                "the shape of its input, or of the result that the input was broadcast to."
+            )
         stretched, extra = broadcast_axes(node.shape, g.shape)
         if stretched == (0,) and g.size < 4096 and type(g) is np.ndarray and g.ndim == 2:
             # A bias on a small batch: a product with ones is a third of the call of a reduction.
@@ -156,8 +159,7 @@ def pull_back(
                 parent = inputs[i]
                 if d.shape != parent.shape or d.dtype is not parent.dtype:
                     d = fit(d, parent)
-                new = d is not g and d.base is None and (rule.fresh or _is_new(d, g, kept))
-                entry = (parent, d, new)
+                entry = (parent, d, rule.fresh and d is not g and d.base is None)
                 if parent.rule is None:
                     # A leaf has nothing behind it, so it need not wait for its turn.
                     found[parent] = _add(found[parent], d) if parent in found else entry
@@ -231,13 +233,15 @@ def _useful(roots: list[Node], targets: Collection[Node]) -> set[Node]:
 
 def _used_up(node: Node) -> BackwardError:
     return BackwardError(
-        f"this tape was already walked by backward(): {node.describe()} no longer has the arrays its "
-        "rule needs.  They are dropped as the walk passes, to save memory.  Write "
+        f"this tape was already walked by backward(), at {node.describe()}: what its rules had kept is dropped "
+        "as the walk passes, to save memory.  Write "
         "backward(retain_graph=True) the first time, or compute the loss again."
     )
 
 
 def _failed(way: str, node: Node, error: Exception) -> str:
+    if isinstance(error, np.linalg.LinAlgError):
+        return f"{node.describe()} has no derivative of this order here: {error}.  Check for singular matrices."
     return (
         f"the {way} rule of {node.describe()} failed: {error}  "
         "Rules must work for every input their op accepts: please report this."

@@ -38,7 +38,8 @@ def summary(array: Any) -> str:
     if array.size == 0:
         return "no entries"
     if array.size <= FEW:
-        with np.printoptions(precision=3, suppress=False):
+        # Three digits of the largest are no digit of a small one: 1e-12 would read as 0.
+        with np.printoptions(formatter={"float": lambda x: f"{x + 0:.3g}"}):
             return " ".join(str(array).split()).replace("[ ", "[").replace(" ]", "]")
     if array.dtype.kind == "b":
         return f"{array.mean():.0%} True"

@@ -16,15 +16,18 @@ DEGREE = float(np.pi / 180)
 
 elementwise(np.positive, x=1)
 elementwise(np.negative, x=-1)
+elementwise(np.conjugate, x=1)  # of real numbers
 elementwise(np.add, x=1, y=1)
 elementwise(np.subtract, x=1, y=-1)
 elementwise(np.multiply, x=lambda y: y, y=lambda x: x)
 elementwise(np.divide, x=lambda y: 1 / y, y=lambda y, out: -out / y, sample=(0.5, 2))
+elementwise(np.nextafter, x=1, y=None, sample=lambda r: [r(r.real(3, 4), 9.0)])
+elementwise(np.heaviside, x=None, y=lambda x: x == 0, sample=lambda r: [r(np.array([-1, 0, 2]), r.real(3))])
 elementwise(np.reciprocal, x=lambda out: -out * out)
 elementwise(np.square, x=lambda x: 2 * x)
 elementwise(np.remainder, x=1, y=lambda x, y: -np.floor_divide(x, y))
-elementwise(np.fmod, x=1, y=lambda x, y: -np.trunc(x / y))
-elementwise(np.ldexp, x=lambda y: np.exp2(y), y=None, sample=lambda r: [r(r.real(3), np.array([1, 0, -2]))])
+elementwise(np.fmod, x=1, y=lambda x, y, out: -np.rint((x - out) / y))
+elementwise(np.ldexp, x=lambda y: np.ldexp(1.0, y), y=None, sample=lambda r: [r(r.real(3), np.array([1, 0, -2]))])
 
 
 def _power_slope(x, y):
@@ -33,7 +36,7 @@ def _power_slope(x, y):
         return y * x ** (y - 1)
     # At 0, x**0 is flat, and x**y with y < 1 has an infinite slope: 0, as for sqrt (see kinks.py).
     flat = (x == 0) & (y >= 0) & (y < 1)
-    return np.where(flat, 0, y * np.where(flat, 1, x) ** np.where(flat, 1, y - 1))
+    return np.where(flat, 0, y * np.where(flat, 1, x) ** np.where(flat, 1, y - 1.0))
 
 
 elementwise(
@@ -102,9 +105,8 @@ constant(
     sample=lambda r: [r(r.real(3, 4))],
 )  # fmt: skip
 constant(
-    np.floor_divide, np.heaviside, np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal,
+    np.floor_divide, np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal,
     np.logical_and, np.logical_or, np.logical_xor, np.isclose, np.allclose, np.array_equal, np.array_equiv,
-    np.nextafter,
     sample=lambda r: [r(r.real(3, 4), r.real(4)), r(r.real(3), 0.5)],
 )  # fmt: skip
 

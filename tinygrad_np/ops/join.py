@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from ..engine.door import RULES, bare, is_tensor
+from ..engine.door import RULES, bare, find_tensors
 from ..engine.op import composite, linear, variadic
 from ..errors import NoRuleError, ShapeError
 from .index import scatter
@@ -283,7 +283,7 @@ def pad(array, pad_width, mode="constant", **options):
 
 
 def _constant_pad(array, widths, constant_values=0):
-    if is_tensor(constant_values) and constant_values.requires_grad:
+    if any(t.requires_grad for t in find_tensors([constant_values])):
         raise NoRuleError(
             "np.pad has no derivative with respect to constant_values.  Pad with zeros and add the margin: "
             "np.pad(x, width) + margin."

@@ -38,15 +38,15 @@ def _share(x, y):
     return part
 
 
-def _known(x, y):
-    """1 where x is a number and y is not: fmax and fmin then give x."""
-    return np.where(np.isnan(bare(y)), ~np.isnan(bare(x)), _share(x, y))
+def _known(x, y, share):
+    """x's share, and all of it where x is a number and y is not: fmax and fmin then give x."""
+    return np.where(np.isnan(bare(y)), ~np.isnan(bare(x)), share)
 
 
 elementwise(np.maximum, x=lambda x, y: _share(x, y), y=lambda x, y: _share(y, x))
 elementwise(np.minimum, x=lambda x, y: _share(y, x), y=lambda x, y: _share(x, y))
-elementwise(np.fmax, x=lambda x, y: _known(x, y), y=lambda x, y: _known(y, x))
-elementwise(np.fmin, x=lambda x, y: _known(-x, -y), y=lambda x, y: _known(-y, -x))
+elementwise(np.fmax, x=lambda x, y: _known(x, y, _share(x, y)), y=lambda x, y: _known(y, x, _share(y, x)))
+elementwise(np.fmin, x=lambda x, y: _known(x, y, _share(y, x)), y=lambda x, y: _known(y, x, _share(x, y)))
 elementwise(np.absolute, x=lambda x: np.sign(x))
 elementwise(np.fabs, x=lambda x: np.sign(x))
 elementwise(np.copysign, x=lambda x, y: np.sign(x) * np.copysign(1, bare(y)), y=None)
@@ -81,6 +81,7 @@ elementwise(np.hypot, x=lambda x, out: x * inverse_or_zero(out), y=lambda y, out
 _where = op(
     lambda condition, x, y: np.where(condition, x, y),
     name="where",
+    numbers=True,
     condition=None,
     x=lambda g, condition: np.where(condition, g, 0),
     y=lambda g, condition: np.where(condition, 0, g),

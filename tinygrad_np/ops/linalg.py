@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+
 import numpy as np
 
 from ..engine.door import bare
@@ -19,7 +21,7 @@ def _squares(r):
 @composite(np.linalg.matrix_power, sample=lambda r: [r(a / 5, n) for a in _squares(r) for n in (0, 1, 2, 5, -2)])
 def matrix_power(a, n):
     """The n-th power of square matrices, by squaring; negative powers are those of the inverse."""
-    a = as_array(a)
+    a, n = as_array(a), operator.index(n)
     if n == 0:
         return np.broadcast_to(np.eye(a.shape[-1], dtype=a.dtype), a.shape) + 0 * a
     if n < 0:

@@ -10,7 +10,9 @@ from .nn import exponentials, floating, log_one_plus_exp, log_softmax, sigmoid, 
 def _class_index(labels, shape, axis):
     """Whole-number labels with the class axis back in, as an index for `take_along_axis`."""
     index = np.expand_dims(labels, axis)
-    fits = index.ndim == len(shape) and all(n == 1 or n == m for n, m in zip(index.shape, shape, strict=True))
+    expected = list(shape)
+    expected[axis] = 1
+    fits = index.shape == tuple(expected)
     if labels.dtype.kind not in "iu" or not fits:
         raise ShapeError(
             f"cross_entropy takes whole-number labels without the class axis, or one weight per class: scores of shape "
@@ -22,6 +24,12 @@ def _class_index(labels, shape, axis):
             "the first label, or give the scores a row or column for each class."
         )
     return index
+
+
+def _mean(values, n):
+    """Their sum over n, in at least single precision: half overflows at 65,504."""
+    wide = np.float32 if values.dtype == np.float16 else None
+    return values.dtype.type(np.add.reduce(values, None, wide) / (n or 1))
 
 
 def _samples(shape, axis):
@@ -47,7 +55,7 @@ def _softmax_minus_one_hot(x, labels, axis):
 
 
 def _cross_entropy_pull(g, logits, labels, axis):
-    scale = g / _samples(logits.shape, axis)
+    scale = g * (1 / _samples(logits.shape, axis))
     if labels.shape != logits.shape:
         return _softmax_minus_one_hot(logits, labels, axis) * scale
     # The weights of a sample need not add up to 1.
@@ -57,7 +65,7 @@ def _cross_entropy_pull(g, logits, labels, axis):
 @op(
     fresh=True,
     logits=lambda g, logits, labels, axis: _cross_entropy_pull(g, logits, labels, axis),
-    labels=lambda g, logits, axis: log_softmax(logits, axis) * (-g / _samples(logits.shape, axis)),
+    labels=lambda g, logits, axis: log_softmax(logits, axis) * (g * (-1 / _samples(logits.shape, axis))),
     sample=lambda r: [
         r(r.real(5, 3), r.integers(3, 5)),
         r(r.real(3, 5), r.integers(3, 5), axis=0),
@@ -85,16 +93,16 @@ def cross_entropy(logits, labels, axis=-1):
     if labels.shape == logits.shape:
         # A class of weight 0 does not count, even where its probability is 0.
         scores = np.where(labels == 0, 0, log_softmax(logits, axis))
-        return -np.add.reduce(scores * labels, None) / m
+        return -_mean(scores * labels, m)
     index = _class_index(labels, logits.shape, axis)
     _, total, top = exponentials(logits, axis)
-    return np.add.reduce(np.log(total) + top - np.take_along_axis(logits, index, axis), None) / m
+    return _mean(np.log(total) + top - np.take_along_axis(logits, index, axis), m)
 
 
 @op(
     fresh=True,
-    z=lambda g, z, y: (sigmoid(z) - y) * (g / (z.size or 1)),
-    y=lambda g, z: z * (-g / (z.size or 1)),
+    z=lambda g, z, y: (sigmoid(z) - y) * (g * (1 / (z.size or 1))),
+    y=lambda g, z: z * (g * (-1 / (z.size or 1))),
     sample=lambda r: [r(r.real(3, 4), r.mask(3, 4) * 1.0), r(r.real(5), np.array([0, 1, 1, 0, 1]))],
 )
 def binary_cross_entropy_with_logits(z, y):
@@ -109,13 +117,13 @@ def binary_cross_entropy_with_logits(z, y):
     """
     z, y = floating(z), np.asarray(y)
     _same_shape("binary_cross_entropy_with_logits", z, y)
-    return np.add.reduce(log_one_plus_exp(z) - z * y, None) / (z.size or 1)
+    return _mean(log_one_plus_exp(z) - z * y, z.size)
 
 
 @op(
     fresh=True,
-    p=lambda g, p, y: (_over(1 - y, 1 - p) - _over(y, p)) * (g / (p.size or 1)),
-    y=lambda g, p: (np.log(1 - p) - np.log(p)) * (g / (p.size or 1)),
+    p=lambda g, p, y: (_over(1 - y, 1 - p) - _over(y, p)) * (g * (1 / (p.size or 1))),
+    y=lambda g, p: (np.log(1 - p) - np.log(p)) * (g * (1 / (p.size or 1))),
     sample=lambda r: [
         r(r.between(0.1, 0.9, 3, 4), r.mask(3, 4).astype(int)),
         r(r.between(0.1, 0.9, 5), np.array([0, 1, 1, 0, 1])),
@@ -135,7 +143,7 @@ def binary_cross_entropy(p, y):
     p, y = np.asarray(p), np.asarray(y)
     _same_shape("binary_cross_entropy", p, y)
     loss = y * np.log(np.where(y == 0, 1, p)) + (1 - y) * np.log(np.where(y == 1, 1, 1 - p))
-    return -np.add.reduce(loss, None) / (loss.size or 1)
+    return -_mean(loss, loss.size)
 
 
 def _over(y, p):
@@ -159,7 +167,7 @@ def mse(p, y):
     p, y = np.asarray(p), np.asarray(y)
     _same_shape("mse", p, y)
     d = np.subtract(p, y)
-    return np.add.reduce(d * d, None) / (d.size or 1)
+    return _mean(d * d, d.size)
 
 
 def _same_shape(name, p, y):

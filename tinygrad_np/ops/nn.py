@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 
 from ..engine.op import elementwise, op
-from .linalg import product
+from .products import product
 from .reduce import spread
 
 
@@ -75,6 +75,9 @@ def exponentials(x, axis):
         top = np.where(np.isfinite(top), top, 0)
     e = np.asarray(x - top)
     np.exp(e, e)
+    if e.dtype == np.float16:
+        # A sum of many ones overflows half precision at 65,504.
+        return e, np.add.reduce(e, axis, np.float32, keepdims=True), top
     return e, np.add.reduce(e, axis, keepdims=True), top
 
 

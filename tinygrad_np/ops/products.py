@@ -43,8 +43,6 @@ def _matmul_a(g, b, shape):
 def _matmul_b(g, a, shape):
     if a.ndim == 2 == len(shape):
         return product(a.T, g)
-    if a.ndim == 2 == len(shape):
-        return product(a.T, g)
     if len(shape) == 1:
         return product(_as_rows(np.atleast_2d(a)).T, g.reshape(-1))
     if a.ndim == 1:

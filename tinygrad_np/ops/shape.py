@@ -153,6 +153,7 @@ def _transpose(a, axes=None):
 
 def _inverse(axes):
     """The axes that undo a transposition: where each axis went."""
+    axes = (axes,) if isinstance(axes, int) else axes
     inverse = [0] * len(axes)
     for place, axis in enumerate(axes):
         inverse[axis] = place

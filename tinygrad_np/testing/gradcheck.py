@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.door import bare
+from ..errors import ShapeError
+
 
 def numeric_grad(
     f: Callable[..., Any], *arrays: Any, argnum: int = 0, entries: np.ndarray | None = None, step: float = 1e-5
@@ -22,7 +25,12 @@ def numeric_grad(
     >>> numeric_grad(lambda x: np.sum(x**2), np.array([1.0, 2.0])).round(6)
     array([2., 4.])
     """
-    values = [np.array(a, float) if i == argnum else a for i, a in enumerate(arrays)]
+    argnum = range(len(arrays))[argnum]
+    values = [np.array(bare(a), float) if i == argnum else bare(a) for i, a in enumerate(arrays)]
+    if np.size(bare(f(*values))) != 1:
+        raise ShapeError(
+            f"numeric_grad needs a function that gives one number, not shape {np.shape(bare(f(*values)))}."
+        )
     x = values[argnum]
     chosen = np.arange(x.size) if entries is None else np.asarray(entries)
     slopes = np.empty(chosen.size)
@@ -30,9 +38,9 @@ def numeric_grad(
         old = x.flat[i]
         h = step * max(1.0, abs(old))
         x.flat[i] = old + h
-        above = float(f(*values))
+        above = float(bare(f(*values)))
         x.flat[i] = old - h
-        below = float(f(*values))
+        below = float(bare(f(*values)))
         x.flat[i] = old
         slopes[k] = (above - below) / (2 * h)
     return slopes.reshape(x.shape) if entries is None else slopes
