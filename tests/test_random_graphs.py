@@ -135,7 +135,7 @@ class Graphs(RuleBasedStateMachine):
             return
         root = total([s for pair in self.all[-3:] for s in np.ravel(pair.scalars)])
         loss = sum(np.sum(pair.tensor) for pair in self.all[-3:])
-        np.testing.assert_allclose(float(loss), root.value, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(loss.item(), root.value, rtol=1e-9, atol=1e-9)
         for leaf in self.leaves:
             leaf.tensor.zero_grad()
         loss.backward(retain_graph=True)

@@ -152,7 +152,7 @@ def test_it_prints_one_line_per_entry():
     hidden = np.exp(W @ x)
     hidden.name = "hidden"
     head, *lines = str(tg.tape(np.sum(hidden) * 0.5)).splitlines()
-    assert head.split() == ["#", "op", "inputs", "shape", "dtype", "kept"]
+    assert head.split() == ["#", "op", "inputs", "shape", "dtype", "kept", "name"]
     expected = [
         ["0", "parameter", "(3,", "2)", "float32", "W"],
         ["1", "constant", "(2,", "4)", "float32", "x"],

@@ -187,8 +187,9 @@ def test_methods_and_functions_give_the_same_graph():
 
 def test_len_bool_float_and_int():
     assert len(parameter()) == 2
-    assert float(parameter(1.75)) == 1.75
-    assert int(parameter(1.75)) == 1
+    assert float(Tensor(1.75)) == 1.75
+    assert int(Tensor(1.75)) == 1
+    assert parameter(1.75).item() == 1.75
     assert bool(parameter(0.5))
     assert not parameter(0.0)
     with pytest.raises(TypeError):
@@ -196,7 +197,7 @@ def test_len_bool_float_and_int():
     with pytest.raises(ValueError, match="ambiguous"):
         bool(parameter())
     with pytest.raises(TypeError):
-        float(parameter())
+        float(Tensor(X))
 
 
 def test_iterating_gives_rows_that_are_recorded():
@@ -267,15 +268,22 @@ def test_in_place_operators_rebind_as_for_numbers():
     ],
 )
 @pytest.mark.parametrize("wrap", [np.asarray, Tensor])
-def test_inside_no_grad_a_parameter_is_updated_in_its_own_array(op, expected, wrap):
+def test_inside_no_grad_a_parameter_is_updated_itself(op, expected, wrap):
     t = start = parameter()
-    array = t.data
     with tg.no_grad():
         t = op(t, wrap(X / 2))
     assert t is start
-    assert t.data is array
     assert t.requires_grad
-    np.testing.assert_allclose(array, expected)
+    np.testing.assert_allclose(t.data, expected)
+
+
+def test_an_update_between_forward_and_backward_does_not_reach_the_graph():
+    t = parameter()
+    y = np.sum(t**2)
+    with tg.no_grad():
+        t -= 0.5
+    y.backward()
+    np.testing.assert_array_equal(t.grad.data, 2 * X)
 
 
 def test_an_update_keeps_the_parameters_dtype():
@@ -346,6 +354,12 @@ def test_copies_are_leaves_of_their_own(copied):
     (other * 2).sum().backward()
     assert t.grad is None
     np.testing.assert_array_equal(other.grad.data, np.full_like(X, 2))
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_what_was_computed_is_not_copied_out_of_its_graph(copied):
+    with pytest.raises(tg.errors.DetachError, match=r"t\.copy\(\)"):
+        copied(parameter() * 2)
 
 
 def test_the_copy_method_stays_in_the_graph():

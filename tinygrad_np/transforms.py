@@ -43,7 +43,8 @@ def _fresh(value: Any, transform: str) -> Tensor:
     if array.dtype.kind not in "fc":
         raise DtypeError(
             f"{transform} differentiates with respect to floating-point arrays, and got dtype {array.dtype} "
-            f"(shape {array.shape}).  Make them floating, np.asarray(x, float), or pass what is no variable in another argument."
+            f"(shape {array.shape}).  Make them floating, np.asarray(x, float), or pass them in another "
+            "argument, or in none: f can use what is around it."
         )
     return attached(array, leaf(array, requires_grad=True))
 

@@ -117,7 +117,8 @@ def fixed_call(op: Any) -> Callable[..., Any]:
     several = "    return record_results(pattern, inputs, kept, meta, out, mode)"
     source += several if op.results else _RECORD
     scope = {
-        **_RECORDING, "as_array": as_array, "function": op.function, "op": op, "failed": failed, "recording_now": recording.get,
+        **_RECORDING, "as_array": as_array, "function": op.function, "op": op, "failed": failed,
+        "recording_now": recording.get,
         "unrecorded": unrecorded, "constant_node": constant_node, "plain": plain,
         "record_results": record_results, "patterns": op.patterns,
         # A Python number stays one where it takes the array's dtype; other rules want axes.
@@ -198,7 +199,7 @@ def as_array(value: Any) -> np.ndarray:
     """An input that is no tensor, number or plain array; kinds of array that mean something else are refused."""
     if isinstance(value, np.ma.MaskedArray | np.matrix):
         raise DtypeError(
-            f"a {type(value).__name__} of shape {value.shape} would lose its mask or its meaning of `*` beside a tensor.  "
+            f"a {type(value).__name__} of shape {value.shape} would lose its mask, or what its `*` means, here.  "
             "Write np.where(mask, ...) with plain arrays, or np.asarray(matrix) and `@`."
         )
     return np.asarray(value)
@@ -207,8 +208,8 @@ def as_array(value: Any) -> np.ndarray:
 def unreal(op: Any, dtype: np.dtype) -> DtypeError:
     """The error for a result that depends on a tensor that requires grad, and cannot carry a gradient."""
     return DtypeError(
-        f"{op.title} of a tensor that requires grad gives dtype {dtype} here, which cannot carry a gradient.  Leave its "
-        "dtype= away or choose a floating one, use floating arrays beside it, or take the tensor out: t.detach()."
+        f"{op.title} of a tensor that requires grad gives dtype {dtype} here, which cannot carry a gradient.  Leave "
+        "its dtype= away or choose a floating one, use floating arrays beside it, or take the tensor out: t.detach()."
     )
 
 

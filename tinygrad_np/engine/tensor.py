@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import AutogradError, BackwardError, DetachError, DtypeError, InPlaceError, ShapeError
+from .arrays import as_numbers, checked
 from .door import RULES, call_without_rule, ufunc_inputs
 from .late import in_place, late
 from .tape import Node, Tape, leaf, recording
@@ -57,7 +58,7 @@ class Tensor:
                     "Tensor(t.detach()) to do so on purpose, or t.copy() to stay in the graph."
                 )
             data = data.data
-        self.data = _checked(_as_array(data, dtype, copy=requires_grad), requires_grad)
+        self.data = checked(as_numbers(data, dtype, copy=requires_grad), requires_grad)
         self.grad = None
         self.node = leaf(self.data, requires_grad, name)
         self.node.owner = weakref.ref(self)
@@ -76,7 +77,7 @@ class Tensor:
                 f"requires_grad of {self.describe()} follows from how it was computed.  Write t.detach() "
                 "for a tensor without a graph; set requires_grad on the leaves."
             )
-        _checked(self.data, value)
+        checked(self.data, value)
         # A new node: graphs recorded earlier saw this tensor as it was then.
         self.node = leaf(self.data, value, self.name)
         self.node.owner = weakref.ref(self)
@@ -246,8 +247,8 @@ class Tensor:
         # Not only float(t) comes here: array[i] = t and math.sin(t) do, and would cut the gradient in silence.
         if self.requires_grad:
             raise DetachError(
-                f"{what} was asked of {self.describe()}, which requires grad: its gradient would be cut silently.  Write "
-                "t.item() for the number, np.sin(t) instead of math.sin(t), and np.stack([...]) instead of array[i] = t."
+                f"{what} was asked of {self.describe()}, which requires grad: its gradient would be cut silently.  "
+                "Write t.item() for the number, np.sin(t) for math.sin(t), np.stack([...]) for array[i] = t."
             )
         return self.data
 
@@ -382,40 +383,3 @@ def tape(tensor: Tensor) -> Tape:
     if not isinstance(tensor, Tensor):
         raise AutogradError(f"tape() reads the record of a Tensor, and got {type(tensor).__name__}.")
     return Tape([tensor.node or leaf(tensor.data)])
-
-
-def _as_array(data: Any, dtype: npt.DTypeLike | None, copy: bool) -> np.ndarray:
-    if isinstance(data, np.ma.MaskedArray):
-        raise DtypeError(
-            f"a Tensor has no mask, and this masked array of shape {data.shape} would lose its own.  Write "
-            "Tensor(a.filled(0)), and np.where(mask, ...) where the mask matters."
-        )
-    try:
-        return np.array(data, dtype=dtype, copy=copy or None)
-    except DetachError:
-        raise
-    except (ValueError, TypeError) as error:
-        raise DtypeError(
-            f"a Tensor holds numbers in one array, and this {type(data).__name__} does not make one: {error}  Make all "
-            "rows equally long, and turn text into numbers first."
-        ) from None
-
-
-def _checked(array: np.ndarray, requires_grad: bool) -> np.ndarray:
-    kind = array.dtype.kind
-    if kind not in "fciub":
-        raise DtypeError(
-            f"a Tensor holds numbers, and this array of shape {array.shape} has dtype {array.dtype}.  A ragged "
-            "list gives dtype object: make all rows equally long.  Turn text into numbers first."
-        )
-    if kind == "c":
-        raise DtypeError(
-            f"a Tensor holds real numbers so far, and this array of shape {array.shape} has dtype {array.dtype}.  "
-            "Make two tensors, of its real and of its imaginary part."
-        )
-    if requires_grad and kind != "f":
-        raise DtypeError(
-            f"a tensor of dtype {array.dtype} cannot require grad: a function of whole numbers has no derivative.  "
-            "Write Tensor(x, dtype=float, requires_grad=True), or give numbers with a decimal point."
-        )
-    return array

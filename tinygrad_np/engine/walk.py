@@ -28,6 +28,11 @@ Entry = tuple[Node, Any, bool]
 def broadcast_axes(small: tuple[int, ...], large: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The axes of `large` along which `small` was repeated: those it has as 1, and those it lacks."""
     extra = len(large) - len(small)
+    if extra < 0 or any(m not in (1, n) for m, n in zip(small, large[extra:], strict=True)):
+        raise RuleError(
+            f"a rule gave a gradient of shape {large} for an input of shape {small}.  A rule gives one of the shape of "
+            "its input, or of the result that the input was broadcast to."
+        )
     stretched = tuple(i for i, n in enumerate(small, extra) if n == 1 and large[i] != 1)
     return stretched, tuple(range(extra))
 
@@ -61,12 +66,6 @@ def _add(entry: Entry, g: Any) -> Entry:
     return node, total, True
 
 
-@lru_cache(maxsize=4096)
-def _broadcasts(small: tuple[int, ...], large: tuple[int, ...]) -> bool:
-    tail = large[len(large) - len(small) :]
-    return len(small) <= len(large) and all(m in (1, n) for m, n in zip(small, tail, strict=True))
-
-
 @lru_cache(maxsize=64)
 def _ones_row(length: int, dtype: np.dtype) -> np.ndarray:
     return np.ones((1, length), dtype)
@@ -78,11 +77,6 @@ def fit(g: Any, node: Node) -> Any:
     The only place where gradients are un-broadcast and cast: rules do neither.
     """
     if g.shape != node.shape:
-        if not _broadcasts(node.shape, g.shape):
-            raise RuleError(
-                f"a rule gave a gradient of shape {g.shape} for an input of shape {node.shape}.  A rule gives one of "
-                "the shape of its input, or of the result that the input was broadcast to."
-            )
         stretched, extra = broadcast_axes(node.shape, g.shape)
         if stretched == (0,) and g.size < 4096 and type(g) is np.ndarray and g.ndim == 2:
             # A bias on a small batch: a product with ones is a third of the call of a reduction.

@@ -28,8 +28,9 @@ def _class_index(labels, shape, axis):
 
 def _mean(values, n):
     """Their sum over n, in at least single precision: half overflows at 65,504."""
-    wide = np.float32 if values.dtype == np.float16 else None
-    return values.dtype.type(np.add.reduce(values, None, wide) / (n or 1))
+    if values.dtype == np.float16:
+        return np.float16(np.add.reduce(values, None, np.float32) / (n or 1))
+    return np.add.reduce(values, None) / (n or 1)
 
 
 def _samples(shape, axis):
@@ -96,7 +97,8 @@ def cross_entropy(logits, labels, axis=-1):
         return -_mean(scores * labels, m)
     index = _class_index(labels, logits.shape, axis)
     _, total, top = exponentials(logits, axis)
-    return _mean(np.log(total) + top - np.take_along_axis(logits, index, axis), m)
+    loss = np.log(total) + top - np.take_along_axis(logits, index, axis)
+    return _mean(loss.astype(logits.dtype, copy=False), m)
 
 
 @op(

@@ -111,7 +111,7 @@ def log_softmax(x, axis=-1):
     """
     x = floating(x)
     _, total, top = exponentials(x, axis)
-    return x - top - np.log(total)
+    return (x - top - np.log(total)).astype(x.dtype, copy=False)
 
 
 @op(
@@ -132,8 +132,9 @@ def logsumexp(x, axis=None, keepdims=False):
     >>> tg.logsumexp(np.array([1000.0, 1000.0])).round(4)
     np.float64(1000.6931)
     """
-    _, total, top = exponentials(floating(x), axis)
-    out = np.log(total) + top
+    x = floating(x)
+    _, total, top = exponentials(x, axis)
+    out = (np.log(total) + top).astype(x.dtype, copy=False)
     return out if keepdims else np.squeeze(out, axis=axis)
 
 

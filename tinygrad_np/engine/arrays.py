@@ -1,0 +1,49 @@
+"""What a Tensor can hold: one array of real numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import DetachError, DtypeError
+
+
+def as_numbers(data: Any, dtype: npt.DTypeLike | None, copy: bool) -> np.ndarray:
+    """`data` as one array of numbers, shared where possible unless `copy`."""
+    if isinstance(data, np.ma.MaskedArray):
+        raise DtypeError(
+            f"a Tensor has no mask, and this masked array of shape {data.shape} would lose its own.  Write "
+            "Tensor(a.filled(0)), and np.where(mask, ...) where the mask matters."
+        )
+    try:
+        return np.array(data, dtype=dtype, copy=copy or None)
+    except DetachError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise DtypeError(
+            f"a Tensor holds numbers in one array, and this {type(data).__name__} does not make one: {error}  Make all "
+            "rows equally long, and turn text into numbers first."
+        ) from None
+
+
+def checked(array: np.ndarray, requires_grad: bool) -> np.ndarray:
+    """The array itself, if a tensor can hold it (and require grad)."""
+    kind = array.dtype.kind
+    if kind not in "fciub":
+        raise DtypeError(
+            f"a Tensor holds numbers, and this array of shape {array.shape} has dtype {array.dtype}.  A ragged "
+            "list gives dtype object: make all rows equally long.  Turn text into numbers first."
+        )
+    if kind == "c":
+        raise DtypeError(
+            f"a Tensor holds real numbers so far, and this array of shape {array.shape} has dtype {array.dtype}.  "
+            "Make two tensors, of its real and of its imaginary part."
+        )
+    if requires_grad and kind != "f":
+        raise DtypeError(
+            f"a tensor of dtype {array.dtype} cannot require grad: a function of whole numbers has no derivative.  "
+            "Write Tensor(x, dtype=float, requires_grad=True), or give numbers with a decimal point."
+        )
+    return array
