@@ -57,3 +57,14 @@ def test_linear_is_a_product_and_a_sum():
     np.testing.assert_allclose(tg.linear(x, w), x @ w, rtol=1e-13)
     stacked = np.stack([x, -x])
     np.testing.assert_allclose(tg.linear(stacked, w, b), stacked @ w + b, rtol=1e-13)
+
+
+@pytest.mark.parametrize("size", [5, 10_001])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sigmoid_of_large_numbers_neither_warns_nor_overflows(size, dtype):
+    x = np.linspace(-1000, 1000, size).astype(dtype)
+    out = tg.sigmoid(x)
+    assert out.dtype == dtype
+    np.testing.assert_allclose(out + out[::-1], 1, rtol=1e-6)
+    slope = tg.grad(lambda v: np.sum(tg.sigmoid(v)))(x)
+    np.testing.assert_allclose(slope, out * out[::-1], rtol=1e-6, atol=np.finfo(dtype).eps)

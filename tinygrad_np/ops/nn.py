@@ -33,8 +33,13 @@ def sigmoid(x):
     if not x.ndim:
         return one / (one + np.exp(np.minimum(-x, limit)))
     out = -x
-    np.minimum(out, limit, out=out)
-    np.exp(out, out)
+    if x.size < 4096:
+        np.minimum(out, limit, out=out)
+        np.exp(out, out)
+    else:
+        # Past the limit exp gives inf, and 1 / inf the 0 that is meant; this saves a pass over the array.
+        with np.errstate(over="ignore"):
+            np.exp(out, out)
     np.add(out, one, out)
     return np.reciprocal(out, out)
 
