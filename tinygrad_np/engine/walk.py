@@ -66,9 +66,12 @@ def _add(entry: Entry, g: Any) -> Entry:
     return node, total, True
 
 
-@lru_cache(maxsize=64)
-def _ones_row(length: int, dtype: np.dtype) -> np.ndarray:
-    return np.ones((1, length), dtype)
+@lru_cache(maxsize=256)
+def _row_summing(shape: tuple[int, ...], large: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
+    """A row of ones whose product with a small matrix sums what a bias was broadcast to, if that is the case."""
+    if len(large) == 2 and shape == (1, large[1]) and large[0] * large[1] < 4096:
+        return np.ones((1, large[0]), dtype)
+    return None
 
 
 def fit(g: Any, node: Node) -> Any:
@@ -76,15 +79,18 @@ def fit(g: Any, node: Node) -> Any:
 
     The only place where gradients are un-broadcast and cast: rules do neither.
     """
-    if g.shape != node.shape:
-        stretched, extra = broadcast_axes(node.shape, g.shape)
-        if stretched == (0,) and g.size < 4096 and type(g) is np.ndarray and g.ndim == 2:
-            # A bias on a small batch: a product with ones is a third of the call of a reduction.
-            g = _ones_row(len(g), g.dtype).dot(g)
-        elif stretched:
-            g = np.add.reduce(g, stretched, keepdims=True)
-        if extra:
-            g = np.add.reduce(g, extra)
+    shape, large = node.shape, g.shape
+    if large != shape:
+        ones = _row_summing(shape, large, g.dtype) if type(g) is np.ndarray else None
+        if ones is not None:
+            # A third of what the call of a reduction costs.
+            g = ones.dot(g)
+        else:
+            stretched, extra = broadcast_axes(shape, large)
+            if stretched:
+                g = np.add.reduce(g, stretched, keepdims=True)
+            if extra:
+                g = np.add.reduce(g, extra)
     if g.dtype != node.dtype:
         # The cotangent of a real value is real: a real input only sees the real part.
         if g.dtype.kind == "c" and node.dtype.kind != "c":

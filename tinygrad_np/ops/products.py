@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from ..engine.op import composite, multilinear
 from ..errors import ShapeError
@@ -16,12 +17,17 @@ from .reduce import as_array
 
 def product(a: Any, b: Any) -> Any:
     """`a @ b`, by the cheapest way in: for two small matrices `ndarray.dot` takes a third of the time."""
-    if type(a) is np.ndarray and type(b) is np.ndarray and b.ndim in (1, 2) and a.ndim:
-        if a.ndim < 3:
+    if type(a) is not ndarray or type(b) is not ndarray:
+        return np.matmul(a, b)
+    axes = a.ndim
+    if b.ndim == 2:
+        if axes == 2 or axes == 1:
             return a.dot(b)
-        if b.ndim == 2 and a.flags.c_contiguous:
+        if axes and a.flags.c_contiguous:
             # np.matmul would make one product for each matrix of the batch.
             return _as_rows(a).dot(b).reshape((*a.shape[:-1], b.shape[1]))
+    elif b.ndim == 1 and 0 < axes < 3:
+        return a.dot(b)
     return np.matmul(a, b)
 
 
