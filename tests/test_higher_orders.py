@@ -4,17 +4,10 @@ import math
 
 import numpy as np
 import pytest
+from tensors import equal, parameter
 
 from tinygrad_np import Tensor, grad
 from tinygrad_np.engine.op import op
-
-
-def parameter(array, **options):
-    return Tensor(array, requires_grad=True, **options)
-
-
-def equal(got, expected):
-    np.testing.assert_allclose(got.data if isinstance(got, Tensor) else got, expected, rtol=1e-13, atol=1e-14)
 
 
 def test_create_graph_to_third_order():

@@ -4,6 +4,7 @@ from collections import namedtuple
 
 import numpy as np
 import pytest
+from tensors import equal
 
 import tinygrad_np as tg
 from tinygrad_np import Tensor, grad, jvp, value_and_grad, vjp
@@ -12,10 +13,6 @@ from tinygrad_np.errors import BackwardError, DtypeError, NoRuleError, ShapeErro
 
 X = np.array([[1.0, 2.0, -1.0], [0.5, -2.0, 3.0]])
 Pair = namedtuple("Pair", "w b")
-
-
-def equal(got, expected):
-    np.testing.assert_allclose(got.data if isinstance(got, Tensor) else got, expected, rtol=1e-13, atol=1e-14)
 
 
 def loss(p, x):

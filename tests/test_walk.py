@@ -5,20 +5,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from tensors import equal, parameter
 
 import tinygrad_np as tg
 from tinygrad_np import Tensor, grad
 from tinygrad_np.engine.op import op
 from tinygrad_np.errors import BackwardError
-
-
-def parameter(array, **options):
-    return Tensor(array, requires_grad=True, **options)
-
-
-def equal(got, expected):
-    np.testing.assert_allclose(got.data if isinstance(got, Tensor) else got, expected, rtol=1e-13, atol=1e-14)
-
 
 # -- values -----------------------------------------------------------------------------------
 

@@ -40,7 +40,7 @@ def _fresh(value: Any, transform: str) -> Tensor:
     if isinstance(value, Tensor) and value.requires_grad:
         return _argument(value)
     array = value.data if isinstance(value, Tensor) else np.asarray(value)
-    if array.dtype.kind not in "fc":
+    if array.dtype.kind != "f":
         raise DtypeError(
             f"{transform} differentiates with respect to floating-point arrays, and got dtype {array.dtype} "
             f"(shape {array.shape}).  Make them floating, np.asarray(x, float), or pass them in another "

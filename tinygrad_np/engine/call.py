@@ -100,7 +100,6 @@ def fixed_call(op: Any) -> Callable[..., Any]:
     optional = {name: "=None" for name in names if name in op.optional}
     parameters = [name + optional.get(name, "") for name in names]
     has_meta = bool(op.metadata)
-    targets = [name for name in names if name in op.rules]
     source = _CALL.format(
         parameters=", ".join(parameters + (["*meta", "**options"] if has_meta else [])),
         unpack="".join(_UNPACK.format(x=x) for x in names),
@@ -110,7 +109,7 @@ def fixed_call(op: Any) -> Callable[..., Any]:
         meta="meta, options" if has_meta else "(), {}",
         wanted="".join(_WANTED.format(x=x, bit=1 << i) for i, x in enumerate(names) if x in op.rules),
         names=", ".join(names),
-        kept=_kept_source(op, targets),
+        kept=_kept_source(op),
         nodes=", ".join(f"{x}_node or constant_node({x})" for x in names),
         node_meta="(meta, options) if meta or options else None" if has_meta else "None",
     )
@@ -127,7 +126,7 @@ def fixed_call(op: Any) -> Callable[..., Any]:
     return build(source, scope, "call")
 
 
-def _kept_source(op: Any, targets: list[str]) -> str:
+def _kept_source(op: Any) -> str:
     """Which arrays are kept, by which inputs are wanted."""
     lines: list[str] = []
     masks = [mask for mask in range(1, 1 << len(op.inputs)) if op.reachable(mask)]
@@ -170,11 +169,6 @@ def variadic_call(op: Any) -> Callable[..., Any]:
         return record(op.pattern(wanted), inputs, kept, ((), options), out, mode)
 
     return call
-
-
-def record(pattern: Any, inputs: tuple, kept: tuple, meta: Any, out: Any, mode: Any) -> Tensor:
-    """A tensor for `out`, with its entry on the tape."""
-    return _record(pattern, inputs, kept, meta, out, mode)
 
 
 def record_results(pattern: Any, inputs: tuple, kept: tuple, meta: Any, outs: Any, mode: Any) -> Any:
@@ -288,4 +282,5 @@ def failed(op: Any, error: Exception, values: tuple, meta: tuple, options: dict)
 _ARRAYS = frozenset({np.ndarray, type(None)})
 _RECORDING = {"new": object.__new__, "Node": Node, "Tensor": Tensor, "births": births, "ndarray": np.ndarray,
               "asarray": np.asarray, "unreal": unreal}  # fmt: skip
-_record = build("def record(pattern, inputs, kept, meta, out, mode):" + _RECORD, dict(_RECORDING), "record")
+# A tensor for `out`, with its entry on the tape: for calls that are not built from the template.
+record = build("def record(pattern, inputs, kept, meta, out, mode):" + _RECORD, dict(_RECORDING), "record")

@@ -41,11 +41,11 @@ class Debug:
         """Refuse to differentiate with arrays that were written into since they were recorded."""
         if node.trace is None:
             return
-        names = (*node.rule.keep, "among its other arguments")
+        names = (*[f"array {name!r}" for name in node.rule.keep], "array among the other arguments")
         for name, value, noted in zip(names, _needed(node), node.trace.sums, strict=True):
             if _checksum(value) != noted:
                 raise InPlaceError(
-                    f"the array {name!r} that {node.describe()} needs for its gradient was written into afterwards, so "
+                    f"the {name} that {node.describe()} needs for its gradient was written into afterwards, so "
                     "the gradient would be wrong.  Write into a copy (a = a.copy()), or after backward()."
                 )
 

@@ -29,7 +29,7 @@ class Tensor:
     """An array that remembers how it was computed, so that gradients can flow back through it.
 
     `data`: anything `np.asarray` takes.  With `requires_grad=True` it must be of a floating dtype,
-    and it is copied, because an update writes into it; otherwise an array is shared, not copied.
+    and it is copied, because training may write into it; otherwise an array is shared, not copied.
     `name` is what pictures, tapes and errors call it.
 
     >>> import numpy as np, tinygrad_np as tg

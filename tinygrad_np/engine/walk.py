@@ -91,12 +91,7 @@ def fit(g: Any, node: Node) -> Any:
                 g = np.add.reduce(g, stretched, keepdims=True)
             if extra:
                 g = np.add.reduce(g, extra)
-    if g.dtype != node.dtype:
-        # The cotangent of a real value is real: a real input only sees the real part.
-        if g.dtype.kind == "c" and node.dtype.kind != "c":
-            g = g.real
-        g = g.astype(node.dtype)
-    return g
+    return g if g.dtype == node.dtype else g.astype(node.dtype)
 
 
 def pull_back(

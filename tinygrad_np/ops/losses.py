@@ -4,7 +4,7 @@ import numpy as np
 
 from ..engine.op import op
 from ..errors import ShapeError
-from .nn import exponentials, floating, log_one_plus_exp, log_softmax, sigmoid, softmax
+from .nn import exponentials, floating, log_one_plus_exp, log_softmax, sigmoid, softmax, softmax_slope
 
 
 def _class_index(labels, shape, axis):
@@ -38,15 +38,10 @@ def _samples(shape, axis):
     return max(1, int(np.prod(shape)) // max(1, shape[axis]))
 
 
-def _softmax_transposed(g, x, axis):
-    p = softmax(x, axis)
-    return p * (g - (g * p).sum(axis=axis, keepdims=True))
-
-
 # An op, because the recorded backward pass has no other way to subtract 1 in place.
 @op(
-    x=lambda g, x, axis: _softmax_transposed(g, x, axis),
-    jvps={"x": lambda t, x, axis: _softmax_transposed(t, x, axis)},
+    x=lambda g, x, axis: softmax_slope(g, softmax(x, axis), axis),
+    jvps={"x": lambda t, x, axis: softmax_slope(t, softmax(x, axis), axis)},
 )
 def _softmax_minus_one_hot(x, labels, axis):
     p = softmax(x, axis)

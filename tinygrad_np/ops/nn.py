@@ -86,9 +86,14 @@ def exponentials(x, axis):
     return e, np.add.reduce(e, axis, keepdims=True), top
 
 
+def softmax_slope(g, out, axis):
+    """The Jacobian of softmax, diag(out) - out outᵀ, times g; it is symmetric, so both directions are this one."""
+    return out * (g - (g * out).sum(axis=axis, keepdims=True))
+
+
 @op(
-    x=lambda g, out, axis: out * (g - (g * out).sum(axis=axis, keepdims=True)),
-    jvps={"x": lambda t, out, axis: out * (t - (t * out).sum(axis=axis, keepdims=True))},
+    x=lambda g, out, axis: softmax_slope(g, out, axis),
+    jvps={"x": lambda t, out, axis: softmax_slope(t, out, axis)},
     sample=lambda r: [r(r.real(3, 4)), r(r.real(3, 4), 0), r(r.real(2, 3, 4), axis=(1, 2)), r(r.real(5), axis=None)],
 )
 def softmax(x, axis=-1):
