@@ -10,7 +10,7 @@ import numpy as np
 
 from ..engine.op import composite, variadic
 from ..errors import NoRuleError, ShapeError
-from .reduce import as_array, spread
+from .reduce import operand, spread
 
 _LARGE = 32768
 """From this many products on, planning a contraction by matrix products pays."""
@@ -133,7 +133,7 @@ def einsum(*operands: Any, out: None = None, optimize: Any = False, **options: A
     if unknown := [key for key, value in options.items() if key not in ("order", "casting") and value is not None]:
         raise NoRuleError(f"np.einsum with {unknown[0]}= has no derivative rule here.  Convert the arrays before.")
     arrays, terms, output = _parsed(operands)
-    arrays = [as_array(array) for array in arrays]
+    arrays = [operand(array) for array in arrays]
     terms, output = _explicit(arrays, terms, output)
     plain = [_without_repeats(array, term) for array, term in zip(arrays, terms, strict=True)]
     subscripts = ",".join([term for _, term in plain]) + "->" + output

@@ -10,7 +10,7 @@ from ..engine.door import bare
 from ..engine.op import composite, constant, op
 from ..errors import NoRuleError, ShapeError
 from .products import product
-from .reduce import as_array, axes_of, spread
+from .reduce import axes_of, operand, spread
 
 
 def _squares(r):
@@ -21,7 +21,7 @@ def _squares(r):
 @composite(np.linalg.matrix_power, sample=lambda r: [r(a / 5, n) for a in _squares(r) for n in (0, 1, 2, 5, -2)])
 def matrix_power(a, n):
     """The n-th power of square matrices, by squaring; negative powers are those of the inverse."""
-    a, n = as_array(a), operator.index(n)
+    a, n = operand(a), operator.index(n)
     if n == 0:
         return np.broadcast_to(np.eye(a.shape[-1], dtype=a.dtype), a.shape) + 0 * a
     if n < 0:

@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from ..engine.op import composite, multilinear
 from ..errors import ShapeError
-from .reduce import as_array
+from .reduce import operand
 
 # -- matrix products ----------------------------------------------------------------------------
 
@@ -143,7 +143,7 @@ multilinear(
 )
 def inner(a, b):
     """The last axis of `a` with the last of `b`; numbers multiply."""
-    return np.tensordot(a, b, (-1, -1)) if _ndim(a) and _ndim(b) else as_array(a) * as_array(b)
+    return np.tensordot(a, b, (-1, -1)) if _ndim(a) and _ndim(b) else operand(a) * operand(b)
 
 
 def _conjugate(a):
@@ -153,7 +153,7 @@ def _conjugate(a):
 @composite(np.vdot, sample=lambda r: [r(r.real(2, 3), r.real(3, 2)), r(r.real(), r.real()), r(r.real(4), r.real(4))])
 def vdot(a, b):
     """The sum of all products of entries, the first conjugated."""
-    return np.matmul(_conjugate(as_array(a)).reshape(-1), as_array(b).reshape(-1))
+    return np.matmul(_conjugate(operand(a)).reshape(-1), operand(b).reshape(-1))
 
 
 @composite(
@@ -163,26 +163,26 @@ def vdot(a, b):
 )
 def vecdot(x1, x2, *, axis=-1):
     """The inner product of vectors along an axis, the first conjugated."""
-    x1, x2 = (np.moveaxis(as_array(x), axis, -1) for x in (x1, x2))
+    x1, x2 = (np.moveaxis(operand(x), axis, -1) for x in (x1, x2))
     return np.matmul(_conjugate(x1)[..., None, :], x2[..., None])[..., 0, 0]
 
 
 @composite(np.matvec, sample=lambda r: [r(r.real(2, 3), r.real(3)), r(r.real(2, 3), r.real(4, 3))])
 def matvec(x1, x2):
     """Matrices times vectors, with broadcasting."""
-    return np.matmul(x1, as_array(x2)[..., None])[..., 0]
+    return np.matmul(x1, operand(x2)[..., None])[..., 0]
 
 
 @composite(np.vecmat, sample=lambda r: [r(r.real(2), r.real(2, 3)), r(r.real(4, 2), r.real(2, 3))])
 def vecmat(x1, x2):
     """Conjugated vectors times matrices, with broadcasting."""
-    return np.matmul(_conjugate(as_array(x1))[..., None, :], x2)[..., 0, :]
+    return np.matmul(_conjugate(operand(x1))[..., None, :], x2)[..., 0, :]
 
 
 @composite(np.outer, np.linalg.outer, sample=lambda r: [r(r.real(3), r.real(2)), r(r.real(1), r.real(4))])
 def outer(a, b, out=None):
     """All products of an entry of `a` and an entry of `b`, as a matrix."""
-    return as_array(a).reshape((-1, 1)) * as_array(b).reshape(-1)
+    return operand(a).reshape((-1, 1)) * operand(b).reshape(-1)
 
 
 @composite(
@@ -191,7 +191,7 @@ def outer(a, b, out=None):
 )
 def kron(a, b):
     """Blocks of `b`, one for each entry of `a`."""
-    a, b = as_array(a), as_array(b)
+    a, b = operand(a), operand(b)
     n = max(a.ndim, b.ndim)
     left, right = ((1,) * (n - x.ndim) + x.shape for x in (a, b))
     blocks = a.reshape([k for m in left for k in (m, 1)]) * b.reshape([k for m in right for k in (1, m)])
@@ -219,7 +219,7 @@ def cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
     """The cross product of vectors of length 3."""
     if axis is not None:
         axisa = axisb = axisc = axis
-    a, b = np.moveaxis(as_array(a), axisa, -1), np.moveaxis(as_array(b), axisb, -1)
+    a, b = np.moveaxis(operand(a), axisa, -1), np.moveaxis(operand(b), axisb, -1)
     if a.shape[-1] != 3 or b.shape[-1] != 3:
         raise ShapeError(
             f"np.cross has a rule for vectors of length 3, and these have {a.shape[-1]} and {b.shape[-1]}.  "
@@ -243,7 +243,7 @@ def _linalg_cross(x1, x2, /, *, axis=-1):
 )
 def multi_dot(arrays, *, out=None):
     """The product of several matrices, in the order that takes the fewest multiplications."""
-    arrays = [as_array(a) for a in arrays]
+    arrays = [operand(a) for a in arrays]
     shapes = [(1, *a.shape) if a.ndim == 1 and i == 0 else a.shape for i, a in enumerate(arrays)]
     sizes = [shape[0] for shape in shapes] + [shapes[-1][1] if len(shapes[-1]) > 1 else 1]
     # Of every run of matrices from i to j (without j): its product, cheapest order, with the cost.

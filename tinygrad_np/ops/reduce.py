@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.call import as_array
 from ..engine.door import RULES, bare
 from ..engine.op import composite, constant, linear, op
 from ..engine.tensor import Tensor
@@ -76,9 +77,9 @@ def _kept_shape(shape, axis):
     return tuple([1 if i in axes else n for i, n in enumerate(shape)])
 
 
-def as_array(value: Any) -> Any:
-    """A tensor as it is, anything else as an array."""
-    return value if isinstance(value, Tensor) else np.asarray(value)
+def operand(value: Any) -> Any:
+    """A tensor as it is, anything else as an array that can stand beside one."""
+    return value if isinstance(value, Tensor) else as_array(value)
 
 
 # -- sums ---------------------------------------------------------------------------------------
@@ -171,12 +172,12 @@ linear(np.mean, run=_mean, transpose=_mean_vjp, sample=_large_too)
 )
 def average(a, axis=None, weights=None, returned=False, *, keepdims=False):
     """The mean, or with weights the weighted one."""
-    a = as_array(a)
+    a = operand(a)
     if weights is None:
         result = np.mean(a, axis=axis, keepdims=keepdims)
         total = np.full(result.shape, a.size / result.size, result.dtype)
     else:
-        weights = _aligned(as_array(weights), a.shape, axis)
+        weights = _aligned(operand(weights), a.shape, axis)
         total = np.sum(np.broadcast_to(weights, a.shape), axis=axis, keepdims=keepdims)
         if not bare(total).all():
             raise ZeroDivisionError(f"np.average over axis {axis} of shape {a.shape}: weights sum to zero.")
@@ -322,7 +323,7 @@ def _reduce_as(ufunc, function):
     def reduce(array, axis=0, dtype=None, out=None, keepdims=False, initial=np._NoValue, where=True):
         options = {"initial": initial} if initial is not np._NoValue else {}
         if dtype is not None:
-            array = np.astype(as_array(array), dtype)
+            array = np.astype(operand(array), dtype)
         if where is not True:
             options["where"] = where
         return RULES[function](array, axis, keepdims=keepdims, **options)
@@ -361,7 +362,7 @@ def _outer_of(ufunc):
         sample=lambda r: [r(r.positive(2, 3), r.positive(4)), r(r.positive(3), 2.0), r(r.positive(), r.positive(2))],
     )
     def outer(a, b):
-        a, b = as_array(a), as_array(b)
+        a, b = operand(a), operand(b)
         return ufunc(a.reshape(a.shape + (1,) * b.ndim), b)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..engine.door import RULES, bare
 from ..engine.op import composite, linear, op
-from .reduce import as_array, ufunc_method
+from .reduce import operand, ufunc_method
 
 # -- running sums and products ------------------------------------------------------------------
 
@@ -118,7 +118,7 @@ def _along(axis, part):
 
 def _edge(value, shape, axis):
     """What is joined on by prepend= or append=: a number stands for one entry per lane."""
-    value = as_array(value)
+    value = operand(value)
     return value if value.ndim else np.broadcast_to(value, (*shape[:axis], 1, *shape[axis + 1 :]))
 
 
@@ -138,7 +138,7 @@ def diff(a, n=1, axis=-1, prepend=np._NoValue, append=np._NoValue):
     """The n-th differences of neighbours along an axis."""
     if n < 0:
         raise ValueError(f"order must be non-negative but got {n}")
-    a = as_array(a)
+    a = operand(a)
     if n == 0:
         return a
     axis %= a.ndim
@@ -158,9 +158,9 @@ def diff(a, n=1, axis=-1, prepend=np._NoValue, append=np._NoValue):
 )
 def ediff1d(ary, to_end=None, to_begin=None):
     """The differences of neighbours in the flat array."""
-    ary = as_array(ary).reshape(-1)
+    ary = operand(ary).reshape(-1)
     parts = [to_begin, ary[1:] - ary[:-1], to_end]
-    parts = [as_array(part).reshape(-1) for part in parts if part is not None]
+    parts = [operand(part).reshape(-1) for part in parts if part is not None]
     return np.astype(np.concatenate(parts), ary.dtype) if len(parts) > 1 else parts[0]
 
 
@@ -176,10 +176,10 @@ def ediff1d(ary, to_end=None, to_begin=None):
 )
 def trapezoid(y, x=None, dx=1.0, axis=-1):
     """The integral along an axis by the trapezoidal rule."""
-    y = as_array(y)
+    y = operand(y)
     axis %= y.ndim
     if x is not None:
-        x = as_array(x)
+        x = operand(x)
         dx = np.diff(x).reshape((-1,) + (1,) * (y.ndim - axis - 1)) if x.ndim == 1 else np.diff(x, axis=axis)
     sums = y[_along(axis, slice(1, None))] + y[_along(axis, slice(-1))]
     return np.sum(dx * sums / 2, axis=axis)
