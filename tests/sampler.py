@@ -46,6 +46,10 @@ class Sampler:
         values = self.between(-1.95, 1.95, *shape)
         return np.asarray(values + 0.05 * np.sign(values))
 
+    def complex(self, *shape: int) -> np.ndarray:
+        """Real and imaginary parts as those of `real`."""
+        return self.real(*shape) + 1j * self.real(*shape)
+
     def positive(self, *shape: int) -> np.ndarray:
         """Distinct entries in (0.5, 2.5)."""
         return self.between(0.5, 2.5, *shape)

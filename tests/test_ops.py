@@ -45,7 +45,7 @@ DIFFERENTIABLE = [p for p in TABLE if getattr(RULES.get(p.values[0]), "kind", No
 
 
 def is_float(value):
-    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
+    return isinstance(value, np.ndarray) and value.dtype.kind in "fc"
 
 
 class Case:
@@ -64,8 +64,14 @@ class Case:
     def weighted(self, *arrays):
         """One number: the results summed with fixed random weights."""
         rng = np.random.default_rng(7)
-        outs = [out for out in _leaves(self(*arrays)) if hasattr(out, "dtype") and out.dtype.kind == "f"]
-        return sum(np.sum(out * rng.uniform(0.5, 1.5, np.shape(out))) for out in outs)
+        outs = [out for out in _leaves(self(*arrays)) if hasattr(out, "dtype") and out.dtype.kind in "fc"]
+        return sum(np.sum(np.real(out * weights(rng, out))) for out in outs)
+
+
+def weights(rng, out):
+    """Random weights for the entries of a result, complex for a complex one."""
+    real = rng.uniform(0.5, 1.5, np.shape(out))
+    return real + 1j * rng.uniform(0.5, 1.5, np.shape(out)) if out.dtype.kind == "c" else real
 
 
 def slope(f, arrays, directions, h=1e-4):
@@ -79,11 +85,16 @@ def slope(f, arrays, directions, h=1e-4):
 
 def directions_for(arrays, seed=1):
     rng = np.random.default_rng(seed)
-    return [rng.uniform(0.5, 1, a.shape) * rng.choice([-1, 1], a.shape) for a in arrays]
+
+    def draw(shape):
+        return rng.uniform(0.5, 1, shape) * rng.choice([-1, 1], shape)
+
+    return [draw(a.shape) + 1j * draw(a.shape) if a.dtype.kind == "c" else draw(a.shape) for a in arrays]
 
 
 def inner(xs, ys):
-    return sum(float(np.sum(x * y)) for x, y in zip(xs, ys, strict=True))
+    """The change along `ys` of a loss with gradients `xs`: x + iy counts as the pair (x, y)."""
+    return sum(float(np.sum((np.conj(x) * y).real)) for x, y in zip(xs, ys, strict=True))
 
 
 def all_argnums(arrays):
@@ -151,7 +162,7 @@ def test_second_derivative(function, call):
 
     def along(*arrays):
         grads = tg.grad(case.weighted, all_argnums(case.arrays))(*arrays)
-        return sum(np.sum(np.sin(g) * d) for g, d in zip(grads, directions, strict=True))
+        return sum(np.sum(np.real(np.sin(g) * d)) for g, d in zip(grads, directions, strict=True))
 
     seconds = tg.grad(along, all_argnums(case.arrays))(*case.arrays)
     others = directions_for(case.arrays, seed=4)
@@ -165,7 +176,7 @@ def test_gradients_keep_the_dtype(function, call, dtype):
     case = Case(function, call)
     if not case.arrays or (dtype is np.float16 and "linalg" in function_name(function)):
         pytest.skip("nothing to differentiate, or a dtype that NumPy's own function refuses")
-    arrays = [a.astype(dtype) for a in case.arrays]
+    arrays = [a.astype(np.complex64 if a.dtype.kind == "c" else dtype) for a in case.arrays]
     expected = [np.asarray(e).dtype for e in _leaves(case(*arrays))]
     tensors = [tg.Tensor(a, requires_grad=True) for a in arrays]
     outs = list(_leaves(case(*tensors)))
@@ -173,7 +184,28 @@ def test_gradients_keep_the_dtype(function, call, dtype):
     for out in outs:
         if isinstance(out, tg.Tensor) and out.requires_grad:
             out.backward(np.ones(out.shape), retain_graph=True)
-    assert all(t.grad is None or t.grad.dtype == dtype for t in tensors)
+    assert all(t.grad is None or t.grad.dtype == t.dtype for t in tensors)
+
+
+@pytest.mark.parametrize(("function", "call"), DIFFERENTIABLE)
+def test_complex_arguments(function, call):
+    case = Case(function, call)
+    if not case.arrays or any(a.dtype.kind == "c" for a in case.arrays):
+        pytest.skip("nothing to differentiate, or the other tests have complex arguments")
+    if function is np.astype or any(value is np.float32 for value in call.options.values()):
+        pytest.skip("NumPy warns that imaginary parts are dropped")
+    rng = np.random.default_rng(3)
+    arrays = [a + 1j * rng.uniform(0.2, 0.8, a.shape) for a in case.arrays]
+    try:
+        expected = list(_leaves(case(*arrays)))
+    except (TypeError, np.linalg.LinAlgError, tg.errors.AutogradError):
+        pytest.skip("NumPy's own function has no complex version")
+    for got, e in zip(_leaves(case(*[tg.Tensor(a, requires_grad=True) for a in arrays])), expected, strict=True):
+        np.testing.assert_allclose(got.data if isinstance(got, tg.Tensor) else got, e, rtol=1e-12, atol=1e-13)
+    grads = tg.grad(case.weighted, all_argnums(arrays))(*arrays)
+    directions = directions_for(arrays)
+    numeric = slope(case.weighted, arrays, directions)
+    np.testing.assert_allclose(inner(grads, directions), numeric, rtol=1e-8, atol=1e-9)
 
 
 @pytest.mark.parametrize(("function", "call"), DIFFERENTIABLE)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .engine.arrays import conjugate
 from .engine.op import linear
 from .engine.tape import Node, ancestors, leaf, recording
 from .engine.tensor import Tensor, as_tensor, attached, constant, lifted
@@ -40,9 +41,9 @@ def _fresh(value: Any, transform: str) -> Tensor:
     if isinstance(value, Tensor) and value.requires_grad:
         return _argument(value)
     array = value.data if isinstance(value, Tensor) else np.asarray(value)
-    if array.dtype.kind != "f":
+    if array.dtype.kind not in "fc":
         raise DtypeError(
-            f"{transform} differentiates with respect to floating-point arrays, and got dtype {array.dtype} "
+            f"{transform} differentiates with respect to floating-point or complex arrays, and got dtype {array.dtype} "
             f"(shape {array.shape}).  Make them floating, np.asarray(x, float), or pass them in another "
             "argument, or in none: f can use what is around it."
         )
@@ -200,7 +201,12 @@ def jvp(f: Callable[..., Any], args: tuple, tangents: tuple) -> tuple[Any, Any]:
 
 def _check_one_number(out: Any) -> None:
     array = out.data if isinstance(out, Tensor) else out
-    if isinstance(array, np.ndarray | np.generic | int | float) and np.size(array) == 1:
+    if isinstance(array, np.ndarray | np.generic | int | float | complex) and np.size(array) == 1:
+        if np.iscomplexobj(array):
+            raise BackwardError(
+                f"grad needs a function that gives a real number, and this one gave {array}: no direction is the "
+                "steepest for a complex one.  Return np.abs(z) ** 2 or z.real, or use vjp with a complex cotangent."
+            )
         return
     shape = f" of shape {np.shape(array)}" if isinstance(array, np.ndarray) else ""
     raise BackwardError(
@@ -212,12 +218,12 @@ def _check_one_number(out: Any) -> None:
 def _pulled(roots: list[tuple[Any, Any]], targets: dict[Node, Tensor], lift: bool) -> dict[Node, Any]:
     """The gradient at each target; zero where nothing leads to it."""
     started = [
-        (out.node, as_tensor(g) if lift else np.asarray(g.data if isinstance(g, Tensor) else g, out.dtype))
+        (out.node, conjugate(as_tensor(g) if lift else np.asarray(g.data if isinstance(g, Tensor) else g, out.dtype)))
         for out, g in roots
         if isinstance(out, Tensor) and (out.requires_grad or out.node in targets)
     ]
     found = pull_back(started, targets.keys(), lift=lifted if lift else None)
-    return {node: found.get(node, np.zeros(node.shape, node.dtype)) for node in targets}
+    return {node: conjugate(found.get(node, np.zeros(node.shape, node.dtype))) for node in targets}
 
 
 def _reaches_outside(outs: list[Any], targets: dict[Node, Tensor]) -> bool:

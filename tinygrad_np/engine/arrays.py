@@ -1,4 +1,4 @@
-"""What a Tensor can hold: one array of real numbers."""
+"""What a Tensor can hold: one array of numbers."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def checked(array: np.ndarray, requires_grad: bool) -> np.ndarray:
             f"a Tensor holds numbers, and this array of shape {array.shape} has dtype {array.dtype}.  A ragged "
             "list gives dtype object: make all rows equally long.  Turn text into numbers first."
         )
-    if kind == "c":
-        raise DtypeError(
-            f"a Tensor holds real numbers so far, and this array of shape {array.shape} has dtype {array.dtype}.  "
-            "Make two tensors, of its real and of its imaginary part."
-        )
-    if requires_grad and kind != "f":
+    if requires_grad and kind not in "fc":
         raise DtypeError(
             f"a tensor of dtype {array.dtype} cannot require grad: a function of whole numbers has no derivative.  "
             "Write Tensor(x, dtype=float, requires_grad=True), or give numbers with a decimal point."
         )
     return array
+
+
+def conjugate(array: Any) -> Any:
+    """An array or tensor with its imaginary part negated; a real one as it is, for nothing."""
+    return np.conj(array) if array.dtype.kind == "c" else array

@@ -67,8 +67,8 @@ _RECORD = """
     node.shape = shape = out.shape
     node.value = None if shape else out[()]
     node.dtype = dtype = out.dtype
-    if dtype.kind != "f":
-        raise unreal(pattern.op, dtype)
+    if dtype.kind != "f" and dtype.kind != "c":
+        raise no_numbers(pattern.op, dtype)
     node.requires_grad = True
     node.name = node.owner = node.trace = node.cotangent = None
     if mode is not True:
@@ -199,7 +199,7 @@ def as_array(value: Any) -> np.ndarray:
     return np.asarray(value)
 
 
-def unreal(op: Any, dtype: np.dtype) -> DtypeError:
+def no_numbers(op: Any, dtype: np.dtype) -> DtypeError:
     """The error for a result that depends on a tensor that requires grad, and cannot carry a gradient."""
     return DtypeError(
         f"{op.title} of a tensor that requires grad gives dtype {dtype} here, which cannot carry a gradient.  Leave "
@@ -215,13 +215,7 @@ def constant_node(value: Any) -> Any:
         if value.node is None:
             value.node = leaf(value.data)
         return value.node
-    array = np.asarray(value)
-    if array.dtype.kind == "c":
-        raise DtypeError(
-            f"a complex array of shape {array.shape} meets a tensor that requires grad: gradients are defined for real "
-            "numbers here so far.  Compute with the real and the imaginary part, each a real tensor."
-        )
-    return leaf(array)
+    return leaf(np.asarray(value))
 
 
 def unrecorded(out: Any, inputs: tuple) -> Any:
@@ -281,6 +275,6 @@ def failed(op: Any, error: Exception, values: tuple, meta: tuple, options: dict)
 
 _ARRAYS = frozenset({np.ndarray, type(None)})
 _RECORDING = {"new": object.__new__, "Node": Node, "Tensor": Tensor, "births": births, "ndarray": np.ndarray,
-              "asarray": np.asarray, "unreal": unreal}  # fmt: skip
+              "asarray": np.asarray, "no_numbers": no_numbers}  # fmt: skip
 # A tensor for `out`, with its entry on the tape: for calls that are not built from the template.
 record = build("def record(pattern, inputs, kept, meta, out, mode):" + _RECORD, dict(_RECORDING), "record")

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import AutogradError, BackwardError, DetachError, DtypeError, InPlaceError, ShapeError
-from .arrays import as_numbers, checked
+from .arrays import as_numbers, checked, conjugate
 from .door import RULES, call_without_rule, ufunc_inputs
 from .late import in_place, late
 from .tape import Node, Tape, leaf, recording
@@ -28,8 +28,8 @@ _depositing = threading.Lock()
 class Tensor:
     """An array that remembers how it was computed, so that gradients can flow back through it.
 
-    `data`: anything `np.asarray` takes.  With `requires_grad=True` it must be of a floating dtype,
-    and it is copied, because training may write into it; otherwise an array is shared, not copied.
+    `data`: anything `np.asarray` takes.  With `requires_grad=True` it must be of a floating or complex
+    dtype, and it is copied, because training may write into it; otherwise an array is shared, not copied.
     `name` is what pictures, tapes and errors call it.
 
     >>> import numpy as np, tinygrad_np as tg
@@ -105,6 +105,8 @@ class Tensor:
     nbytes = property(lambda self: self.data.nbytes, doc="The bytes of the array.")
     itemsize = property(lambda self: self.data.itemsize, doc="The bytes of one entry.")
     base = property(lambda self: self.data.base, doc="The array whose memory this one shares, or None.")
+    real = property(lambda self: RULES[np.real](self), doc="The real part.")
+    imag = property(lambda self: RULES[np.imag](self), doc="The imaginary part.")
     T = property(lambda self: RULES[np.transpose](self), doc="The axes reversed.")
     mT = property(lambda self: RULES[np.matrix_transpose](self), doc="The last two axes swapped.")
 
@@ -148,6 +150,8 @@ class Tensor:
             owner = node.owner() if node.owner is not None else None
             if owner is None:
                 continue  # nobody is left to hold it
+            # For z = x + iy users get dL/dx + i dL/dy, which points uphill, as in PyTorch: 2z for |z|**2.
+            gradient = conjugate(gradient)
             if owner.grad is not None:
                 if not isinstance(owner.grad, Tensor) or owner.grad.shape != owner.shape:
                     raise BackwardError(
@@ -159,6 +163,11 @@ class Tensor:
 
     def _cotangent(self, cotangent: Any) -> Any:
         if cotangent is None:
+            if self.dtype.kind == "c":
+                raise BackwardError(
+                    f"backward() starts from a real number, and {self.describe()} is complex: no direction is the "
+                    "steepest.  Make it real, as np.abs(z) ** 2 or z.real does, or give a complex cotangent."
+                )
             if self.data.size != 1:
                 raise BackwardError(
                     f"backward() starts from one number, but {self.describe()} has {self.data.size}.  Reduce it "
@@ -171,9 +180,9 @@ class Tensor:
                 f"a cotangent of shape {cotangent.shape} does not fit {self.describe()}: it holds one weight "
                 f"for each entry.  Give one of shape {self.data.shape}."
             )
-        if cotangent.dtype.kind not in "fiub":
+        if cotangent.dtype.kind not in ("fiubc" if self.dtype.kind == "c" else "fiub"):
             raise DtypeError(f"the cotangent of {self.describe()} holds real numbers, not {cotangent.dtype}.")
-        return cotangent if cotangent.dtype == self.dtype else cotangent.astype(self.dtype)
+        return conjugate(cotangent if cotangent.dtype == self.dtype else cotangent.astype(self.dtype))
 
     def retain_grad(self) -> Tensor:
         """Keep this tensor's gradient too, although it is not a leaf.  Returns the tensor."""

@@ -3,6 +3,9 @@
 This file answers one question: how do gradients add up?  It knows no op and no Tensor.  With
 `lift` the walk runs on tensors instead of arrays, so that the backward pass is itself recorded:
 that is all there is to higher-order derivatives.
+
+A cotangent `g` of a complex result z stands for dL = Re(sum(g dz)): not conjugated, so that rules are
+the same for real and complex numbers.  Who shows a gradient to a user conjugates it.
 """
 
 from __future__ import annotations
@@ -91,7 +94,14 @@ def fit(g: Any, node: Node) -> Any:
                 g = np.add.reduce(g, stretched, keepdims=True)
             if extra:
                 g = np.add.reduce(g, extra)
-    return g if g.dtype == node.dtype else g.astype(node.dtype)
+    return g if g.dtype == node.dtype else cast(g, node.dtype)
+
+
+def cast(g: Any, dtype: np.dtype) -> Any:
+    """`g` in another dtype; of a complex gradient for a real input, the part along the real axis."""
+    if g.dtype.kind == "c" and dtype.kind != "c":
+        g = np.real(g)
+    return g if g.dtype == dtype else g.astype(dtype)
 
 
 def pull_back(
@@ -214,7 +224,7 @@ def _spread(t: Any, node: Node) -> Any:
     """`t` as a tangent of `node`: broadcast as the forward pass did, in the node's dtype."""
     if t.shape != node.shape:
         t = np.broadcast_to(t, node.shape)
-    return t if t.dtype == node.dtype else t.astype(node.dtype)
+    return t if t.dtype == node.dtype else cast(t, node.dtype)
 
 
 def _useful(roots: list[Node], targets: Collection[Node]) -> set[Node]:

@@ -1,8 +1,8 @@
 """The derivative rules: one row per function, one file per family."""
 
-from . import einsum, elementwise, index, join, kinks, linalg, losses, nn, products, reduce, running, shape
+from . import complex, einsum, elementwise, index, join, kinks, linalg, losses, nn, products, reduce, running, shape
 
 __all__ = [
-    "einsum", "elementwise", "index", "join", "kinks", "linalg",
+    "complex", "einsum", "elementwise", "index", "join", "kinks", "linalg",
     "losses", "nn", "products", "reduce", "running", "shape",
 ]  # fmt: skip

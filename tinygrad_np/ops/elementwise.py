@@ -16,7 +16,6 @@ DEGREE = float(np.pi / 180)
 
 elementwise(np.positive, x=1)
 elementwise(np.negative, x=-1)
-elementwise(np.conjugate, x=1)  # of real numbers
 elementwise(np.add, x=1, y=1)
 elementwise(np.subtract, x=1, y=-1)
 elementwise(np.multiply, x=lambda y: y, y=lambda x: x)
@@ -28,6 +27,12 @@ elementwise(np.square, x=lambda x: 2 * x)
 elementwise(np.remainder, x=1, y=lambda x, y: -np.floor_divide(x, y))
 elementwise(np.fmod, x=1, y=lambda x, y, out: -np.rint((x - out) / y))
 elementwise(np.ldexp, x=lambda y: np.ldexp(1.0, y), y=None, sample=lambda r: [r(r.real(3), np.array([1, 0, -2]))])
+
+
+def _power_log(x, out):
+    """The derivative of x**y with respect to y.  0**y is 0 for every y > 0: 0, and not 0 * log(0)."""
+    # In the dtype of the result: to a complex power, a negative number has a complex logarithm.
+    return out * np.log(np.where(x == 0, out.dtype.type(1), x))
 
 
 def _power_slope(x, y):
@@ -44,8 +49,7 @@ elementwise(
     # The operator has short cuts for x**2 and x**0.5 that np.power has not.
     run=lambda x, y: x**y,
     x=_power_slope,
-    # 0**y is 0 for every y > 0, so its derivative is 0 and not 0 * log(0).
-    y=lambda x, out: out * np.log(np.where(x == 0, 1, x)),
+    y=_power_log,
     sample=(0.5, 2),
 )
 
@@ -92,7 +96,7 @@ elementwise(np.sinh, x=lambda x: np.cosh(x))
 elementwise(np.cosh, x=lambda x: np.sinh(x))
 elementwise(np.tanh, x=lambda out: 1 - out * out)
 elementwise(np.arcsinh, x=lambda x: 1 / np.sqrt(x * x + 1))
-elementwise(np.arccosh, x=lambda x: 1 / np.sqrt(x * x - 1), sample=(1.2, 3))
+elementwise(np.arccosh, x=lambda x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)), sample=(1.2, 3))
 elementwise(np.arctanh, x=lambda x: 1 / (1 - x * x), sample=(-0.9, 0.9))
 elementwise(np.degrees, also=(np.rad2deg,), x=1 / DEGREE)
 elementwise(np.radians, also=(np.deg2rad,), x=DEGREE)
@@ -100,7 +104,7 @@ elementwise(np.radians, also=(np.deg2rad,), x=DEGREE)
 # -- derivative zero or none: plain arrays ----------------------------------------------------
 
 constant(
-    np.floor, np.ceil, np.trunc, np.rint, np.round, np.around, np.fix, np.sign, np.signbit,
+    np.floor, np.ceil, np.trunc, np.rint, np.round, np.around, np.fix, np.signbit,
     np.isnan, np.isinf, np.isfinite, np.isposinf, np.isneginf, np.logical_not, np.spacing,
     sample=lambda r: [r(r.real(3, 4))],
 )  # fmt: skip
@@ -114,4 +118,7 @@ constant(
 @composite(np.nan_to_num, sample=lambda r: [r(r.real(3, 4)), r(r.real(3), nan=2.0)])
 def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
     """nan and inf replaced; the gradient passes where x is finite, as a constant stands elsewhere."""
+    if np.iscomplexobj(x):
+        real, imag = (nan_to_num(part, True, nan, posinf, neginf) for part in (np.real(x), np.imag(x)))
+        return real + 1j * imag
     return np.where(np.isfinite(x), x, np.nan_to_num(bare(x), nan=nan, posinf=posinf, neginf=neginf))

@@ -16,6 +16,7 @@ that it sends back meets the slope 1/0 of log.  Make the argument safe before th
 
 import numpy as np
 
+from ..engine.arrays import conjugate
 from ..engine.door import bare
 from ..engine.op import composite, elementwise, op
 from .reduce import spread
@@ -38,6 +39,11 @@ def _share(x, y):
     return part
 
 
+def _direction(x):
+    """The slope of |x|: the sign of x, or what a change of a complex x is multiplied with."""
+    return conjugate(np.sign(x))
+
+
 def _known(x, y, share):
     """x's share, and all of it where x is a number and y is not: fmax and fmin then give x."""
     return np.where(np.isnan(bare(y)), ~np.isnan(bare(x)), share)
@@ -47,7 +53,7 @@ elementwise(np.maximum, x=lambda x, y: _share(x, y), y=lambda x, y: _share(y, x)
 elementwise(np.minimum, x=lambda x, y: _share(y, x), y=lambda x, y: _share(x, y))
 elementwise(np.fmax, x=lambda x, y: _known(x, y, _share(x, y)), y=lambda x, y: _known(y, x, _share(y, x)))
 elementwise(np.fmin, x=lambda x, y: _known(x, y, _share(y, x)), y=lambda x, y: _known(y, x, _share(x, y)))
-elementwise(np.absolute, x=lambda x: np.sign(x))
+elementwise(np.absolute, x=lambda x: _direction(x))
 elementwise(np.fabs, x=lambda x: np.sign(x))
 elementwise(np.copysign, x=lambda x, y: np.sign(x) * np.copysign(1, bare(y)), y=None)
 
@@ -76,6 +82,15 @@ def inverse_or_zero(x):
 elementwise(np.sqrt, x=lambda out: inverse_or_zero(2 * out), sample=(0.5, 2))
 elementwise(np.cbrt, x=lambda out: inverse_or_zero(3 * out * out))
 elementwise(np.hypot, x=lambda x, out: x * inverse_or_zero(out), y=lambda y, out: y * inverse_or_zero(out))
+
+
+@composite(np.sign, sample=lambda r: [r(r.real(3, 4)), r(0.0)])
+def sign(x):
+    """-1, 0 or 1, a plain array; of a complex number its direction z / |z|, which has a derivative."""
+    if np.iscomplexobj(x):
+        return x * inverse_or_zero(np.abs(x))
+    return np.sign(bare(x))
+
 
 # A product with the mask would let nan * 0 through: np.where does not.
 _where = op(

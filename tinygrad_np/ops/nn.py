@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 
 from ..engine.op import elementwise, op
+from ..errors import DtypeError
 from .products import product
 from .reduce import spread
 
@@ -47,6 +48,11 @@ def sigmoid(x):
 def floating(x):
     """`x` as an array of a floating dtype."""
     x = np.asarray(x)
+    if x.dtype.kind == "c":
+        raise DtypeError(
+            f"this function is for real numbers, and the array of shape {x.shape} has dtype {x.dtype}.  Give it "
+            "np.abs(z), or z.real and z.imag each for itself."
+        )
     return x if x.dtype.kind == "f" else x.astype(float)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from ..engine.arrays import conjugate
 from ..engine.op import composite, multilinear
 from ..errors import ShapeError
 from .reduce import operand
@@ -146,14 +147,10 @@ def inner(a, b):
     return np.tensordot(a, b, (-1, -1)) if _ndim(a) and _ndim(b) else operand(a) * operand(b)
 
 
-def _conjugate(a):
-    return np.conj(a) if a.dtype.kind == "c" else a
-
-
 @composite(np.vdot, sample=lambda r: [r(r.real(2, 3), r.real(3, 2)), r(r.real(), r.real()), r(r.real(4), r.real(4))])
 def vdot(a, b):
     """The sum of all products of entries, the first conjugated."""
-    return np.matmul(_conjugate(operand(a)).reshape(-1), operand(b).reshape(-1))
+    return np.matmul(conjugate(operand(a)).reshape(-1), operand(b).reshape(-1))
 
 
 @composite(
@@ -164,7 +161,7 @@ def vdot(a, b):
 def vecdot(x1, x2, *, axis=-1):
     """The inner product of vectors along an axis, the first conjugated."""
     x1, x2 = (np.moveaxis(operand(x), axis, -1) for x in (x1, x2))
-    return np.matmul(_conjugate(x1)[..., None, :], x2[..., None])[..., 0, 0]
+    return np.matmul(conjugate(x1)[..., None, :], x2[..., None])[..., 0, 0]
 
 
 @composite(np.matvec, sample=lambda r: [r(r.real(2, 3), r.real(3)), r(r.real(2, 3), r.real(4, 3))])
@@ -176,7 +173,7 @@ def matvec(x1, x2):
 @composite(np.vecmat, sample=lambda r: [r(r.real(2), r.real(2, 3)), r(r.real(4, 2), r.real(2, 3))])
 def vecmat(x1, x2):
     """Conjugated vectors times matrices, with broadcasting."""
-    return np.matmul(_conjugate(operand(x1))[..., None, :], x2)[..., 0, :]
+    return np.matmul(conjugate(operand(x1))[..., None, :], x2)[..., 0, :]
 
 
 @composite(np.outer, np.linalg.outer, sample=lambda r: [r(r.real(3), r.real(2)), r(r.real(1), r.real(4))])

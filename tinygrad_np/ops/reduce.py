@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.arrays import conjugate
 from ..engine.call import as_array
 from ..engine.door import RULES, bare
 from ..engine.op import composite, constant, linear, op
@@ -211,11 +212,11 @@ def _freedom(shape, axis, keepdims, where, ddof, correction):
 
 def _var_vjp(g, a, shape, axis, ddof, keepdims, where, mean, correction):
     slope = 2 * g / _freedom(shape, axis, keepdims, where, ddof, correction)
-    return spread(slope, shape, axis, keepdims) * _centred(a, axis, where, mean)
+    return spread(slope, shape, axis, keepdims) * conjugate(_centred(a, axis, where, mean))
 
 
 def _var_jvp(t, a, shape, axis, ddof, keepdims, where, mean, correction):
-    total = np.sum(t * _centred(a, axis, where, mean), axis=axis, keepdims=keepdims)
+    total = np.sum(t * conjugate(_centred(a, axis, where, mean)), axis=axis, keepdims=keepdims)
     return 2 * total / _freedom(shape, axis, keepdims, where, ddof, correction)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..engine.door import RULES, bare, is_tensor
 from ..engine.op import composite, constant, linear
-from ..errors import DtypeError, NoRuleError
+from ..errors import NoRuleError
 
 # `run` calls the method of the array where NumPy's function would only look for it: that search costs
 # more than most of these do.
@@ -235,13 +235,7 @@ _cast = linear(lambda x, dtype, **options: x.astype(dtype, **options), transpose
 )
 def astype(x, dtype, **options):
     """`x` in another dtype; a plain array if that dtype cannot carry a gradient."""
-    kind = np.dtype(dtype).kind
-    if kind == "c" and getattr(x, "requires_grad", False):
-        raise DtypeError(
-            f"astype({np.dtype(dtype)}) of {x.describe()}, which requires grad: gradients are for real numbers so far. "
-            "Compute with the real and the imaginary part, each a real tensor."
-        )
-    if kind == "f":
+    if np.dtype(dtype).kind in "fc":
         return _cast(x, dtype, **options)
     return bare(x).astype(dtype, **options)
 
