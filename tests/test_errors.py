@@ -36,9 +36,11 @@ def test_the_tree_of_classes_fits_pythons():
     bases = {
         "ShapeError": ValueError, "DtypeError": TypeError, "NoRuleError": TypeError, "DetachError": TypeError,
         "InPlaceError": TypeError, "BackwardError": RuntimeError, "NonFiniteError": FloatingPointError,
-        "RuleError": TypeError,
+        "RuleError": TypeError, "BatchError": TypeError,
     }  # fmt: skip
-    defined = {name for name, value in vars(errors).items() if inspect.isclass(value)}
+    defined = {name for name, value in vars(errors).items() if inspect.isclass(value) and issubclass(value, Exception)}
+    defined -= {"LoopWarning"}
+    assert issubclass(errors.LoopWarning, UserWarning)
     assert defined == {"AutogradError", *bases}
     for name, base in bases.items():
         assert issubclass(getattr(errors, name), (AutogradError, base))
@@ -211,12 +213,8 @@ def result_or_message(call):
 @pytest.mark.parametrize(
     ("call", "name"),
     [
-        (lambda t: np.linalg.lstsq(t, np.ones(2)), "np.linalg.lstsq"),
-        (lambda t: np.corrcoef(t), "np.corrcoef"),
-        (lambda t: np.interp(0.5, [0.0, 1.0], t[0]), "np.interp"),
-        (lambda t: np.subtract.reduce(t), "np.subtract.reduce"),
-        (lambda t: np.add.reduceat(t, [0, 1]), "np.add.reduceat"),
-        (lambda t: np.apply_along_axis(np.sum, 0, t), "np.apply_along_axis"),
+        (lambda t: np.poly(t), "np.poly"),
+        (lambda t: np.roots(t[0]), "np.roots"),
         (lambda t: np.frompyfunc(lambda x: x, 1, 1)(t), "np."),
     ],
 )

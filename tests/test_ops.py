@@ -11,7 +11,8 @@ import tinygrad_np as tg
 from tinygrad_np.engine.door import RULES, function_name
 from tinygrad_np.engine.op import SAMPLES
 from tinygrad_np.engine.tape import PROJECTION
-from tinygrad_np.transforms import _leaves, _map
+from tinygrad_np.transforms.trees import tree_leaves as _leaves
+from tinygrad_np.transforms.trees import tree_map as _map
 
 PAIRS = [((3, 4), (3, 4)), ((3, 4), (4,)), ((4,), (3, 4)), ((3, 1), (1, 4)), ((), (2, 3)), ((2, 3), ()),
          ((2, 1, 3), (4, 1)), ((0, 3), (1, 3)), ((1,), (1, 1)), ((), ())]  # fmt: skip

@@ -302,15 +302,15 @@ def test_nested_forward_mode_does_not_confuse_its_variables():
     [
         (lambda: grad(np.exp)(X), BackwardError, r"one number.*\(2, 3\).*vjp"),
         (lambda: grad(np.sum)(np.arange(3)), DtypeError, r"int64.*\(3,\).*float"),
-        (lambda: grad(np.sum)("text"), DtypeError, "<U4"),
+        (lambda: grad(np.sum)("text"), DtypeError, "holds none.*text"),
         (lambda: jvp(np.sum, (np.arange(3),), (np.ones(3),)), DtypeError, "jvp.*int64"),
         (lambda: grad(np.sum, 1)(X), IndexError, r"argument 1 of a call with 1 positional"),
         (lambda: grad(np.sum, (0, -3))(X), IndexError, "argument -3"),
         (lambda: vjp(np.exp, X)[1](np.ones(3)), ShapeError, r"\(3,\).*\(2, 3\)"),
         (lambda: vjp(lambda x: (x, x), X)[1](X), ShapeError, r"\(2, 3\)"),
         (lambda: jvp(np.exp, (X,), (np.ones(3),)), ShapeError, r"\(3,\).*\(2, 3\)"),
-        (lambda: jvp(np.exp, (X,), ()), ShapeError, r"one per argument"),
-        (lambda: grad(lambda x: np.sum(np.fft.fft2(x)))(X), NoRuleError, "fft2"),
+        (lambda: jvp(np.exp, (X,), ()), ShapeError, r"tangents has shapes \[\], where \[\(2, 3\)\]"),
+        (lambda: grad(lambda x: np.sum(np.poly(x)))(X[0]), NoRuleError, "np.poly"),
     ],
 )
 def test_errors(call, error, message):

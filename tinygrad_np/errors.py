@@ -35,3 +35,11 @@ class NonFiniteError(AutogradError, FloatingPointError):
 
 class RuleError(AutogradError, TypeError):
     """A derivative rule that was declared wrongly; raised at import."""
+
+
+class BatchError(AutogradError, TypeError):
+    """Something that cannot be done to all examples of a batch at once; vmap then takes them one by one."""
+
+
+class LoopWarning(UserWarning):
+    """vmap runs a function once per example, because it cannot run it for all at once."""

@@ -17,6 +17,11 @@ def as_numbers(data: Any, dtype: npt.DTypeLike | None, copy: bool) -> np.ndarray
             f"a Tensor has no mask, and this masked array of shape {data.shape} would lose its own.  Write "
             "Tensor(a.filled(0)), and np.where(mask, ...) where the mask matters."
         )
+    if dtype is not None and np.iscomplexobj(data) and np.dtype(dtype).kind not in "cO":
+        raise DtypeError(
+            f"a Tensor of dtype {np.dtype(dtype)} would lose the imaginary parts of this {type(data).__name__}.  Take the "
+            "part you mean, np.real(z), np.imag(z) or np.abs(z), or leave dtype= away."
+        )
     try:
         return np.array(data, dtype=dtype, copy=copy or None)
     except DetachError:

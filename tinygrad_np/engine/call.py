@@ -12,21 +12,26 @@ generality: a loop over the inputs, a test that comes out the same at every call
         ...                                              # the same for y
         try:
             out = function(x_value, y_value)
-        except Exception as error:
-            raise failed(op, error, (x_value, y_value), (), {}) from None
+        except Exception as error:                       # for the examples of a batch there may be a way
+            out = recover(op, error, (x_value, y_value), (), {})
         wanted = 0
         if x_node is not None and x_node.requires_grad:
             wanted |= 1
         if y_node is not None and y_node.requires_grad:
             wanted |= 2
         if not wanted or not (mode := recording_now()):
-            return unrecorded(out, (x, y))
+            return unrecorded(op, out, (x, y), (), {})
         if wanted == 3:
             kept = (x_value, y_value)
         elif wanted == 1:
             kept = (y_value,)                            # what the rule for x names
         elif wanted == 2:
             kept = (x_value,)
+        if type(out) is not ndarray:                     # NumPy gives scalars for results without axes
+            if type(out) is not Batched:
+                out = asarray(out)
+            elif levelled := at_one_level(out, (x, y)):  # an outer tensor among the examples of a batch
+                return op.call(*levelled)
         pattern = patterns[wanted] or op.pattern(wanted)
         inputs = (x_node or constant_node(x), y_node or constant_node(y))
         ...                                              # a new node, and a tensor that holds it
@@ -42,6 +47,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import AutogradError, DtypeError, NoRuleError, ShapeError
+from .batched import Batched, at_one_level, run_batched
 from .door import bare, find_tensors, refuse_out
 from .tape import PROJECTION, Node, births, leaf, recording
 from .tensor import Tensor, constant
@@ -54,6 +60,15 @@ _UNPACK = """
 _WANTED = """
     if {x}_node is not None and {x}_node.requires_grad:
         wanted |= {bit}"""
+_ONE_RESULT = """
+    if type(out) is not ndarray:
+        if type(out) is not Batched:
+            out = asarray(out)
+        elif levelled := at_one_level(out, ({names},)):
+            return op.call(*levelled{passed})"""
+_MANY_RESULTS = """
+    if type(out[0]) is Batched and (levelled := at_one_level(out[0], ({names},))):
+        return op.call(*levelled{passed})"""
 # Written out in every call: as a function it would cost 5 % of a small op.
 _RECORD = """
     node = Node()
@@ -62,8 +77,6 @@ _RECORD = """
     node.inputs = inputs
     node.kept = kept
     node.meta = meta
-    if type(out) is not ndarray:  # NumPy gives scalars for results without axes
-        out = asarray(out)
     node.shape = shape = out.shape
     node.value = None if shape else out[()]
     node.dtype = dtype = out.dtype
@@ -84,10 +97,10 @@ def call({parameters}):{unpack}{bare}
     try:
         out = function({values}{passed})
     except Exception as error:
-        raise failed(op, error, ({values},), {meta}) from None
+        out = recover(op, error, ({values},), {meta})
     wanted = 0{wanted}
     if not wanted or not (mode := recording_now()):
-        return unrecorded(out, ({names},)){kept}
+        return unrecorded(op, out, ({names},), {meta}){kept}{result}
     pattern = patterns[wanted] or op.pattern(wanted)
     inputs = ({nodes},)
     meta = {node_meta}
@@ -100,23 +113,27 @@ def fixed_call(op: Any) -> Callable[..., Any]:
     optional = {name: "=None" for name in names if name in op.optional}
     parameters = [name + optional.get(name, "") for name in names]
     has_meta = bool(op.metadata)
+    passed = ", *meta, **options" if has_meta else ""
+    # Filled in first: its names are the same as those of the call.
+    result = (_MANY_RESULTS if op.results else _ONE_RESULT).format(names=", ".join(names), passed=passed)
     source = _CALL.format(
         parameters=", ".join(parameters + (["*meta", "**options"] if has_meta else [])),
         unpack="".join(_UNPACK.format(x=x) for x in names),
         bare="\n    if meta or options:\n        meta, options = plain(op, meta, options)" if has_meta else "",
         values=", ".join(f"{x}_value" for x in names),
-        passed=", *meta, **options" if has_meta else "",
+        passed=passed,
         meta="meta, options" if has_meta else "(), {}",
         wanted="".join(_WANTED.format(x=x, bit=1 << i) for i, x in enumerate(names) if x in op.rules),
         names=", ".join(names),
         kept=_kept_source(op),
+        result=result,
         nodes=", ".join(f"{x}_node or constant_node({x})" for x in names),
         node_meta="(meta, options) if meta or options else None" if has_meta else "None",
     )
-    several = "    return record_results(pattern, inputs, kept, meta, out, mode)"
-    source += several if op.results else _RECORD
+    source += "    return record_results(pattern, inputs, kept, meta, out, mode)" if op.results else _RECORD
     scope = {
-        **_RECORDING, "as_array": as_array, "function": op.function, "op": op, "failed": failed,
+        **_RECORDING, "as_array": as_array, "function": op.function, "op": op, "recover": recover,
+        "Batched": Batched, "at_one_level": at_one_level,
         "recording_now": recording.get,
         "unrecorded": unrecorded, "constant_node": constant_node, "plain": plain,
         "record_results": record_results, "patterns": op.patterns,
@@ -160,10 +177,13 @@ def variadic_call(op: Any) -> Callable[..., Any]:
         try:
             out = op.function(*values, **options)
         except Exception as error:
-            raise failed(op, error, values, (), options) from None
+            out = recover(op, error, values, (), options)
         wanted = tuple([i for i, x in enumerate(arrays) if isinstance(x, Tensor) and x.requires_grad])
         if not wanted or not (mode := recording.get()):
-            return unrecorded(out, arrays)
+            return unrecorded(op, out, arrays, (), options)
+        if type(out) is Batched and (levelled := at_one_level(out, arrays)):
+            return call(*levelled, **options)
+        out = whole(out)
         inputs = tuple([x.node if isinstance(x, Tensor) and x.node else constant_node(x) for x in arrays])
         kept = tuple([values if name == "arrays" else out for name in op.keep(wanted)])
         return record(op.pattern(wanted), inputs, kept, ((), options), out, mode)
@@ -173,7 +193,7 @@ def variadic_call(op: Any) -> Callable[..., Any]:
 
 def record_results(pattern: Any, inputs: tuple, kept: tuple, meta: Any, outs: Any, mode: Any) -> Any:
     """Tensors for the results of an op with several: each a projection of the op's node."""
-    arrays = tuple([np.asarray(out) for out in outs])
+    arrays = tuple(map(whole, outs))
     # The op's own node has a tuple of shapes; `record` reads what it needs from any array.
     parent = record(pattern, inputs, kept, meta, np.empty(0), True).node
     parent.shape = tuple([array.shape for array in arrays])
@@ -189,8 +209,15 @@ def _rebuilt(outs: Any, results: Any) -> Any:
     return type(outs)(*results) if hasattr(outs, "_fields") else type(outs)(results)
 
 
-def as_array(value: Any) -> np.ndarray:
+def whole(out: Any) -> Any:
+    """A result as an array: NumPy gives scalars for results without axes."""
+    return out if type(out) is np.ndarray or type(out) is Batched else np.asarray(out)
+
+
+def as_array(value: Any) -> Any:
     """An input that is no tensor, number or plain array; kinds of array that mean something else are refused."""
+    if type(value) is Batched:
+        return value
     if isinstance(value, np.ma.MaskedArray | np.matrix):
         raise DtypeError(
             f"a {type(value).__name__} of shape {value.shape} would lose its mask, or what its `*` means, here.  "
@@ -215,13 +242,16 @@ def constant_node(value: Any) -> Any:
         if value.node is None:
             value.node = leaf(value.data)
         return value.node
-    return leaf(np.asarray(value))
+    return leaf(whole(value))
 
 
-def unrecorded(out: Any, inputs: tuple) -> Any:
+def unrecorded(op: Any, out: Any, inputs: tuple, meta: tuple, options: dict) -> Any:
     """The result where nothing is recorded: a tensor if any input was one, else as NumPy gave it."""
     for value in inputs:
         if isinstance(value, Tensor):
+            first = out[0] if isinstance(out, tuple | list) else out
+            if type(first) is Batched and (levelled := at_one_level(first, inputs)):
+                return op.call(*levelled, *meta, **options)
             return _rebuilt(out, map(constant, out)) if isinstance(out, tuple | list) else constant(out)
     return out
 
@@ -255,6 +285,14 @@ def _is_plain(value: Any) -> bool:
     if kind is slice:
         return _is_plain((value.start, value.stop, value.step))
     return kind in _ATOMS
+
+
+def recover(op: Any, error: Exception, values: tuple, meta: tuple, options: dict) -> Any:
+    """The result for a batch whose op is written for arrays, by its own rule for batches; else the error."""
+    level = max([v.level for v in (*values, *meta) if type(v) is Batched], default=0)
+    if not level:
+        raise failed(op, error, values, meta, options) from None
+    return run_batched(op.call, level, (*values, *meta), options)
 
 
 def failed(op: Any, error: Exception, values: tuple, meta: tuple, options: dict) -> Exception:

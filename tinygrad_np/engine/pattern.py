@@ -57,7 +57,7 @@ class Pattern:
         if self._push is None:
             has_rule = self.op.kind != "op" or all(self.op.inputs[i] in self.op.jvps for i in self.wanted)
             self._push = (
-                self.op.build_push(self.wanted, self.keep) if has_rule else functools.partial(_transposed_pull, self)
+                self.op.build_push(self.wanted, self.keep) if has_rule else functools.partial(push_by_pulling, self)
             )
         return self._push(ts, kept, node)
 
@@ -161,7 +161,7 @@ def build_push(op: Any, wanted: tuple[int, ...], keep: tuple[str, ...]) -> Calla
     return build("\n".join(lines), scope, "push")
 
 
-def _transposed_pull(pattern: Pattern, ts: tuple, kept: tuple, node: Node) -> Any:
+def push_by_pulling(pattern: Pattern, ts: tuple, kept: tuple, node: Node) -> Any:
     """The tangent where only a vjp is written: pulling back is linear in the cotangent, so its own
     transpose, which is one more backward pass, pushes forward.
     """

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ..errors import AutogradError, BackwardError, DetachError, DtypeError, InPlaceError, ShapeError
 from .arrays import as_numbers, checked, conjugate
+from .batched import Batched
 from .door import RULES, call_without_rule, ufunc_inputs
 from .late import in_place, late
 from .tape import Node, Tape, leaf, recording
@@ -359,7 +360,7 @@ _new = object.__new__
 def constant(array: Any) -> Tensor:
     """A tensor without a graph that shares `array`."""
     tensor = _new(Tensor)
-    tensor.data = array if type(array) is np.ndarray else np.asarray(array)
+    tensor.data = array if type(array) is np.ndarray or type(array) is Batched else np.asarray(array)
     tensor.node = tensor.grad = None
     return tensor
 

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import AutogradError, BackwardError, RuleError
+from ..errors import AutogradError, BackwardError, BatchError, RuleError
+from .batched import for_each_example
 from .tape import PROJECTION, Node, ancestors, recording
 
 Lift = Callable[[Any, Node], Any]
@@ -155,7 +156,10 @@ def pull_back(
                     rule = rule.only(tuple(i for i in rule.wanted if inputs[i] in useful))
                 if lift is not None:
                     kept = rule.lift(kept, node, lift)
-            pulled = rule.pull(g, kept, node)
+            try:
+                pulled = rule.pull(g, kept, node)
+            except BatchError:
+                pulled = for_each_example(rule.pull, g, kept, node)
             if watch is not None:
                 watch.pulled(node, rule.wanted, pulled)
             if free:
@@ -211,7 +215,10 @@ def push_forward(roots: Iterable[Node], tangents: dict[Node, Any], lift: Lift | 
                 continue
             rule = rule.only(moving)
             kept = node.kept if lift is None else rule.lift(node.kept, node, lift)
-            t = rule.push(ts, kept, node)
+            try:
+                t = rule.push(ts, kept, node)
+            except BatchError:
+                t = for_each_example(rule.push, ts, kept, node)
             known[node] = t if rule.op.results else _spread(t, node)
     except AutogradError:
         raise

@@ -143,7 +143,7 @@ def _grad(node: Node, owner: Any) -> str | None:
     """The gradient that the last backward pass left, if it left one."""
     grad = getattr(owner, "grad", None)
     if grad is None:
-        grad = node.cotangent
+        grad = None if node.cotangent is None else np.conj(node.cotangent)
     if grad is None:
         return None
     return summary(grad.data if isinstance(grad, Tensor) else grad)

@@ -16,7 +16,7 @@ _SAMPLE = lambda r: [r(r.complex(3, 4)), r(r.complex()), r(r.real(3))]
 linear(np.conjugate, run=lambda x: np.conjugate(x), transpose=lambda g: np.conj(g), sample=_SAMPLE)
 linear(np.real, transpose=lambda g: g, sample=_SAMPLE)
 # Im(dz) = Re(-1j dz).
-linear(np.imag, transpose=lambda g: -1j * g, sample=_SAMPLE)
+linear(np.imag, transpose=lambda g: g * -1j, sample=_SAMPLE)
 
 
 @composite(np.angle, sample=lambda r: [*_SAMPLE(r), r(r.complex(3), deg=True)])

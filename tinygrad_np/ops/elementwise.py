@@ -40,7 +40,8 @@ def _power_slope(x, y):
     if isinstance(y, int | float) and y >= 1:
         return y * x ** (y - 1)
     # At 0, x**0 is flat, and x**y with y < 1 has an infinite slope: 0, as for sqrt (see kinks.py).
-    flat = (x == 0) & (y >= 0) & (y < 1)
+    real = np.real(bare(y))
+    flat = (x == 0) & (real >= 0) & ((real < 1) | ((real == 1) & (y != 1)))
     return np.where(flat, 0, y * np.where(flat, 1, x) ** np.where(flat, 1, y - 1.0))
 
 

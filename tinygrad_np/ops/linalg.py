@@ -1,16 +1,56 @@
-"""The functions of np.linalg: inverses, determinants, Cholesky, norms."""
+"""The functions of np.linalg: inverses, determinants, Cholesky, least squares.
+
+In the comments a loss changes by dL = Re(tr(g.T dA)), and ^H is `adjoint`.
+"""
 
 from __future__ import annotations
 
+import math
 import operator
+from typing import Any
 
 import numpy as np
 
+from ..engine.arrays import conjugate
 from ..engine.door import bare
 from ..engine.op import composite, constant, op
-from ..errors import NoRuleError, ShapeError
 from .products import product
-from .reduce import axes_of, operand, spread
+from .reduce import operand
+
+# -- what the rules share -----------------------------------------------------------------------
+
+
+def certainly_zero(g):
+    """Whether a cotangent is zero for good, as that of a result which is not used."""
+    return type(g) is np.ndarray and not g.any()
+
+
+def adjoint(a):
+    """The matrices conjugated and transposed."""
+    return conjugate(a).mT
+
+
+def diagonal_matrix(values):
+    """Matrices with these diagonals, and zeros elsewhere."""
+    return values[..., None, :] * np.eye(values.shape[-1], dtype=values.dtype)
+
+
+def _triangle(a, lower):
+    """1 in a triangle and 1/2 on its diagonal: what it gives added to its adjoint has everything once."""
+    n = a.shape[-1]
+    ones = np.tri(n, dtype=a.dtype)
+    return (ones if lower else ones.T) - 0.5 * np.eye(n, dtype=a.dtype)
+
+
+def into_triangle(slope, lower):
+    """The gradient of a Hermitian matrix of which NumPy reads one triangle: all of it is there, none in the other."""
+    return (slope + adjoint(slope)) * _triangle(slope, lower)
+
+
+def read_lower(a):
+    """The Hermitian matrix that NumPy sees when it reads the lower triangle."""
+    half = a * _triangle(a, lower=True)
+    return half + adjoint(half)
 
 
 def _squares(r):
@@ -67,49 +107,107 @@ op(
 )
 
 
-def _cofactors_run(a):
-    """det(a) * inv(a).T, from the singular values: also right where there is no inverse.
+def _accurate_inverse(a):
+    """The inverse, or None where a matrix is so near to singular that products with it lose their digits."""
+    try:
+        inverse = np.linalg.inv(a)
+    except np.linalg.LinAlgError:
+        return None
+    size, inverse_size = (np.abs(x).sum(axis=-2).max(axis=-1, initial=0) for x in (a, inverse))
+    return inverse if (size * inverse_size).max(initial=0) < np.finfo(a.dtype).eps ** (-1 / 3) else None
 
-    With a = u @ diag(s) @ vh each singular value is replaced by the product of the others.
-    """
+
+def _rotated(a):
+    """The factors of a = u @ diag(s) @ v^H, and the determinant of u @ v^H."""
     u, s, vh = np.linalg.svd(a)
+    return (np.linalg.det(u) * np.linalg.det(vh))[..., None, None], u, s, adjoint(vh)
+
+
+def _cofactors_run(a, det):
+    """det(a) * inv(a).T, also where there is no inverse: then by products of all singular values but one."""
+    if (inverse := _accurate_inverse(a)) is not None:
+        return det[..., None, None] * inverse.mT
+    sign, u, s, v = _rotated(a)
     others = np.where(np.eye(s.shape[-1], dtype=bool), 1, s[..., None, :]).prod(axis=-1)
-    sign = np.linalg.det(u) * np.linalg.det(vh)
-    return (sign[..., None, None] * u.conj() * others[..., None, :]) @ vh.conj()
+    return (sign * u.conj() * others[..., None, :]) @ v.mT
 
 
-def _cofactors_vjp(g, a, out):
+def _cofactor_changes_run(a, t):
+    """How the cofactors change with a along t; without an inverse, by products of all singular values but two."""
+    if (inverse := _accurate_inverse(a)) is not None:
+        x = inverse @ t
+        change = np.trace(x, 0, -2, -1)[..., None, None] * inverse - x @ inverse
+        return np.linalg.det(a)[..., None, None] * change.mT
+    sign, u, s, v = _rotated(a)
+    left_out = np.eye(s.shape[-1], dtype=bool)
+    pairs = left_out[:, None, :] | left_out[None, :, :]
+    others = np.where(pairs, 1, s[..., None, None, :]).prod(axis=-1) * ~left_out
+    turned = adjoint(u) @ t @ v
+    diagonal = np.sum(others * np.diagonal(turned, axis1=-2, axis2=-1)[..., None, :], axis=-1)
+    return sign * u.conj() @ (diagonal_matrix(diagonal) - others * turned.mT) @ v.mT
+
+
+def _cofactor_changes_vjp(g, a, t):
+    """The third derivative of the determinant along g and t, from that of det(a + t) = det(a) det(1 + inv(a) t)."""
+    if _accurate_inverse(bare(a)) is None:
+        raise np.linalg.LinAlgError("the third derivative of det needs a matrix that is not nearly singular")
     inverse = np.linalg.inv(a)
-    both = np.sum(g * out, axis=(-2, -1), keepdims=True) * inverse
-    return (both - np.matmul(inverse, np.matmul(g, out.mT))).mT
+    x, y = np.matmul(inverse, g), np.matmul(inverse, t)
+    trace_x, trace_y = (np.trace(z, 0, -2, -1)[..., None, None] for z in (x, y))
+    xy, yx = np.matmul(x, y), np.matmul(y, x)
+    both = (trace_x * trace_y - np.trace(xy, 0, -2, -1)[..., None, None]) * inverse
+    slope = both + np.matmul(xy + yx - trace_y * x - trace_x * y, inverse)
+    return np.linalg.det(a)[..., None, None] * slope.mT
 
 
-_cofactors = op(_cofactors_run, name="cofactors", a=_cofactors_vjp)
+# The second derivative is symmetric: it is its own transpose.
+_cofactor_changes: Any = op(
+    _cofactor_changes_run, name="cofactors", a=_cofactor_changes_vjp, t=lambda g, a: _cofactor_changes(a, g)
+)
+_cofactors = op(
+    _cofactors_run,
+    name="cofactors",
+    a=lambda g, a: _cofactor_changes(a, g),
+    jvps={"a": lambda t, a: _cofactor_changes(a, t)},
+)
 
-# The first derivative of det is right for singular matrices too; the second needs an inverse.
+# The first and the second derivative of det are right for singular matrices too; the third needs an inverse.
 op(
     np.linalg.det,
-    a=lambda g, a: g[..., None, None] * _cofactors(a),
-    sample=lambda r: [r(a) for a in _squares(r)],
+    a=lambda g, a, out: g[..., None, None] * _cofactors(a, bare(out)),
+    sample=lambda r: [*[r(a) for a in _squares(r)], r(np.outer(r.real(3), r.real(3)) + np.diag([1.0, 0, 0]))],
 )
-op(
-    np.linalg.slogdet,
-    results=True,
-    # The sign is constant: only the logarithm of the size has a cotangent to pull back.
-    a=lambda g, a: g[1][..., None, None] * np.linalg.inv(a).mT,
-    sample=lambda r: [r(a) for a in _squares(r)],
-)
+
+
+def _slogdet_vjp(g, a, out):
+    # d log(det) = tr(inv(a) da): its real part is the change of the logarithm, its imaginary part turns the sign.
+    size = g[1] if a.dtype.kind != "c" else g[1] + np.imag(g[0] * out[0]) * 1j
+    return size[..., None, None] * np.linalg.inv(a).mT
+
+
+op(np.linalg.slogdet, results=True, a=_slogdet_vjp, sample=lambda r: [r(a) for a in _squares(r)])
+
+
+def _lower_inverse_run(a):
+    """The inverse of lower triangular matrices, block by block: NumPy's own takes no note of the zeros."""
+    n = a.shape[-1]
+    if n <= 32:
+        return np.linalg.inv(a)
+    first, last = _lower_inverse_run(a[..., : n // 2, : n // 2]), _lower_inverse_run(a[..., n // 2 :, n // 2 :])
+    inverse = np.zeros_like(a)
+    inverse[..., : n // 2, : n // 2], inverse[..., n // 2 :, n // 2 :] = first, last
+    inverse[..., n // 2 :, : n // 2] = -last @ a[..., n // 2 :, : n // 2] @ first
+    return inverse
+
+
+_lower_inverse = op(_lower_inverse_run, name="inv", a=lambda g, out: -product(product(out.mT, g), out.mT))
 
 
 def _cholesky_vjp(g, out):
     """The rule of I. Murray, "Differentiation of the Cholesky decomposition" (2016), eq. 10."""
-    n = out.shape[-1]
-    lower = np.tri(n, dtype=out.dtype)
-    middle = np.matmul(out.mT, g) * (lower - 0.5 * np.eye(n, dtype=out.dtype))
-    right = np.linalg.solve(out.mT, middle).mT
-    slope = np.linalg.solve(out.mT, right)
-    # NumPy reads the lower triangle only: the entries above it have no influence.
-    return (slope + slope.mT) * (lower - 0.5 * np.eye(n, dtype=out.dtype))
+    inverse = _lower_inverse(out)
+    middle = product(out.mT, g) * _triangle(out, lower=True)
+    return into_triangle(product(product(inverse.mT, middle), conjugate(inverse)), lower=True)
 
 
 _lower_cholesky = op(lambda a: np.linalg.cholesky(a), name="cholesky", a=_cholesky_vjp)
@@ -121,112 +219,138 @@ _lower_cholesky = op(lambda a: np.linalg.cholesky(a), name="cholesky", a=_choles
 )
 def cholesky(a, /, *, upper=False):
     """The triangular factor; its gradient is in the triangle that NumPy reads, and zero in the other."""
-    return _lower_cholesky(a.mT).mT if upper else _lower_cholesky(a)
+    return adjoint(_lower_cholesky(adjoint(operand(a)))) if upper else _lower_cholesky(a)
 
 
 constant(np.linalg.matrix_rank, sample=lambda r: [r(r.real(3, 3))])
 
 
-# -- norms --------------------------------------------------------------------------------------
+# -- pseudo-inverse and least squares -----------------------------------------------------------
 
 
-def _infinite_at_zero(out):
-    """A norm as a divisor: at 0, where it has no direction, the gradient is 0."""
-    return np.where(out == 0, np.inf, out)
+def _pinv_vjp(g, a, out):
+    """G. Golub and V. Pereyra (1973), eq. 4.12, for matrices of constant rank.
+
+    dp = -p da p + p p^H da^H (1 - a p) + (1 - p a) da^H p^H p.
+    """
+    middle = np.matmul(out, g.mT)
+    direct = np.matmul(middle, out)
+    outside = np.matmul(g.mT - np.matmul(a, middle), np.matmul(out, adjoint(out)))
+    inside = np.matmul(adjoint(out), middle - np.matmul(direct, a))
+    return conjugate(outside + inside) - direct.mT
 
 
-_norm2 = op(
-    lambda x, axis=None, keepdims=False: np.linalg.norm(x, None, axis, keepdims),
-    name="norm",
-    x=lambda g, x, out, shape, axis, keepdims: x * spread(g / _infinite_at_zero(out), shape, axis, keepdims),
-    jvps={"x": lambda t, x, out, axis, keepdims: np.sum(x * t, axis=axis, keepdims=keepdims) / _infinite_at_zero(out)},
+_pinv = op(
+    lambda a, rcond=None, hermitian=False, rtol=np._NoValue: np.linalg.pinv(a, rcond, hermitian, rtol=rtol),
+    name="pinv",
+    a=_pinv_vjp,
 )
 
 
-def _norm_vjp(g, x, out, shape, ord, axis, keepdims):
-    size = np.abs(x) / spread(_infinite_at_zero(out), shape, axis, keepdims)
-    # For ord < 1 the slope at an entry 0 is infinite: 0 is taken, as for sqrt.
-    slope = np.sign(x) * np.where(x == 0, 1, size) ** (ord - 1)
-    return slope * spread(g, shape, axis, keepdims)
-
-
-_norm = op(lambda x, ord=2, axis=None, keepdims=False: np.linalg.norm(x, ord, axis, keepdims), name="norm", x=_norm_vjp)
-
-
-def _vector_norm(x, ord, axis, keepdims):
-    if ord == 2:
-        return _norm2(x, axis, keepdims)
-    if abs(ord) == np.inf:
-        return (np.max if ord > 0 else np.min)(np.abs(x), axis=axis, keepdims=keepdims)
-    if ord == 0:
-        return np.astype(np.count_nonzero(x, axis=axis, keepdims=keepdims), x.dtype)
-    return _norm(x, ord, axis, keepdims)
-
-
-def _matrix_norm(x, ord, axes, keepdims):
-    if ord in ("fro", "f"):
-        return _norm2(x, axes, keepdims)
-    if ord not in (1, -1, np.inf, -np.inf):
-        if x.requires_grad:
-            raise NoRuleError(
-                f"np.linalg.norm with ord={ord!r} of matrices needs singular values, for which there is no derivative "
-                f"rule here, and {x.describe()} requires grad.  Use ord='fro', 1 or np.inf, or t.detach()."
-            )
-        return np.linalg.norm(bare(x), ord, axes, keepdims)
-    rows, columns = axes if abs(ord) == 1 else axes[::-1]
-    sums = np.sum(np.abs(x), axis=rows, keepdims=True)
-    result = (np.max if ord > 0 else np.min)(sums, axis=columns, keepdims=True)
-    return result if keepdims else np.squeeze(result, axis=axes)
-
-
 @composite(
-    np.linalg.norm,
+    np.linalg.pinv,
     sample=lambda r: [
-        r(r.real(3)),
-        r(r.real(2, 3)),
-        r(r.real(2, 3, 2), keepdims=True),
-        r(r.real(2, 3), axis=-1, keepdims=True),
-        r(r.real(2, 3), axis=0),
-        r(r.real(2, 3, 2), axis=(0, 2)),
-        *[r(r.real(4), ord) for ord in (1, 2, 3, 0.5, -2, np.inf, -np.inf)],
-        *[r(r.real(2, 3), ord, axis=1, keepdims=True) for ord in (1, 2, 2.5, np.inf)],
-        *[r(r.real(2, 3), ord) for ord in ("fro", 1, -1, np.inf, -np.inf)],
-        *[r(r.real(2, 3, 2), ord, axis=(-1, 0)) for ord in ("fro", 1, np.inf)],
+        r(r.real(4, 2)),
+        r(r.real(2, 2, 3), 1e-10),
+        r(_squares(r)[0], rtol=1e-10),
+        r(r.real(3, 2), rtol=None),
+        r(r.real(3, 3) / 2 + np.diag([4, 5, -5]), hermitian=True),
+        r(r.real(0, 2)),
     ],
 )
-def norm(x, ord=None, axis=None, keepdims=False):
-    """The norm of vectors or matrices; where it is 0 its gradient is 0."""
-    if ord is None:
-        return _norm2(x, axis, keepdims)
-    axes = axes_of(axis, x.ndim)
-    if len(axes) == 1:
-        return _vector_norm(x, ord, axes[0], keepdims)
-    if len(axes) == 2:
-        return _matrix_norm(x, ord, axes, keepdims)
-    raise ShapeError(f"np.linalg.norm with ord={ord!r} needs one axis or two, and got shape {x.shape}, axis={axis}.")
+def pinv(a, rcond=None, hermitian=False, *, rtol=np._NoValue):
+    """The pseudo-inverse; its derivative is that among matrices of the same rank."""
+    a = read_lower(operand(a)) if hermitian else a
+    return _pinv(a, rcond, hermitian) if rtol is np._NoValue else _pinv(a, rcond, hermitian, rtol=rtol)
+
+
+def _cutoff(rcond, shape):
+    """Below which part of the largest singular value LAPACK takes one as zero."""
+    # NumPy computes in double precision, whatever the dtype.
+    eps = float(np.finfo(float).eps)
+    if rcond is None:
+        return eps * max(shape)
+    return float(rcond) if rcond >= 0 else eps
+
+
+def _lstsq_a(g, a, b, out, rcond):
+    """As `_pinv_vjp`, for the product with b."""
+    slope, x = g[0], out[0]
+    p = np.linalg.pinv(a, _cutoff(rcond, a.shape))
+    back = np.matmul(p.mT, slope)
+    outside = np.matmul(b - np.matmul(a, x), np.matmul(back.mT, adjoint(p)))
+    inside = np.matmul(np.matmul(adjoint(p), x), slope.mT - np.matmul(back.mT, a))
+    total = conjugate(outside + inside) - np.matmul(back, x.mT)
+    if certainly_zero(g[1]):
+        return total
+    u, _, vh = np.linalg.svd(a, full_matrices=False)
+    return total + np.matmul(conjugate(u) * g[1], conjugate(vh))
+
+
+_lstsq = op(
+    lambda a, b, rcond=None: np.linalg.lstsq(a, b, rcond)[::3],
+    name="lstsq",
+    results=True,
+    a=_lstsq_a,
+    b=lambda g, a, rcond: np.matmul(np.linalg.pinv(a, _cutoff(rcond, a.shape)).mT, g[0]),
+)
 
 
 @composite(
-    np.linalg.vector_norm,
-    sample=lambda r: [r(r.real(2, 3)), r(r.real(2, 3), axis=0, ord=3, keepdims=True), r(r.real(2, 3), ord=1)],
+    np.linalg.lstsq,
+    sample=lambda r: [
+        r(r.real(4, 2), r.real(4)),
+        r(r.real(5, 3), r.real(5, 2), rcond=1e-8),
+        r(r.real(2, 4), r.real(2)),
+        r(r.real(3, 3), r.real(3, 2), -1),
+    ],
 )
-def vector_norm(x, /, *, axis=None, keepdims=False, ord=2):
-    """The norm of vectors; without an axis, of all entries."""
-    if ord == 2:
-        return _norm2(x, axis, keepdims)
-    if axis is None:
-        result = _vector_norm(x.reshape(-1), ord, 0, False)
-        return result.reshape((1,) * x.ndim) if keepdims else result
-    return _vector_norm(x, ord, axis, keepdims)
+def lstsq(a, b, rcond=None):
+    """The solution of least squares, the sums of squared residuals, the rank (a number), the singular values."""
+    a, b = operand(a), operand(b)
+    x, s = _lstsq(a, b[:, None] if b.ndim == 1 else b, rcond)
+    rank = np.int32(np.count_nonzero(bare(s) > _cutoff(rcond, a.shape) * bare(s).max(initial=0)))
+    solution = x[:, 0] if b.ndim == 1 else x
+    if rank < a.shape[1] or a.shape[0] <= a.shape[1]:
+        return solution, np.array([], s.dtype), rank, s
+    rest = np.abs((b[:, None] if b.ndim == 1 else b) - np.matmul(a, x))
+    return solution, np.sum(rest * rest, axis=0), rank, s
+
+
+# -- tensors as matrices ------------------------------------------------------------------------
+
+
+@composite(np.linalg.tensorinv, sample=lambda r: [r(r.real(4, 6, 8, 3)), r(r.real(6, 2, 3), ind=1)])
+def tensorinv(a, ind=2):
+    """The inverse with respect to tensordot: the first `ind` axes against the others."""
+    a = operand(a)
+    if ind <= 0:
+        raise ValueError(f"np.linalg.tensorinv of shape {a.shape} needs ind > 0, how many axes lead; got ind={ind}.")
+    lead, rest = a.shape[:ind], a.shape[ind:]
+    return np.linalg.inv(a.reshape(math.prod(rest), -1)).reshape(rest + lead)
 
 
 @composite(
-    np.linalg.matrix_norm,
-    sample=lambda r: [r(r.real(2, 2, 3)), r(r.real(2, 3), ord=1, keepdims=True)],
+    np.linalg.tensorsolve,
+    sample=lambda r: [
+        r(r.real(2, 3, 6), r.real(2, 3)),
+        r(r.real(2, 3, 2, 3) + 5 * np.eye(6).reshape(2, 3, 2, 3), r.real(2, 3)),
+        r(r.real(2, 4, 2), r.real(4), axes=(0,)),
+    ],
 )
-def matrix_norm(x, /, *, keepdims=False, ord="fro"):
-    """The norm of the matrices in the last two axes."""
-    return _matrix_norm(x, ord, (-2, -1), keepdims)
+def tensorsolve(a, b, axes=None):
+    """The x with tensordot(a, x, x.ndim) = b; `axes` of a are moved to its end first."""
+    a, b = operand(a), operand(b)
+    for axis in axes or ():
+        a = np.moveaxis(a, axis, -1)
+    shape = a.shape[b.ndim :]
+    size = math.prod(shape)
+    if a.size != size**2:
+        raise np.linalg.LinAlgError(
+            f"np.linalg.tensorsolve needs as many equations as unknowns, and a of shape {a.shape} with b of shape "
+            f"{b.shape} has {a.size // size if size else 0} for {size}: the first axes of a must be those of b."
+        )
+    return np.linalg.solve(a.reshape(size, size), b.reshape(-1)).reshape(shape)
 
 
 # -- other names --------------------------------------------------------------------------------

@@ -59,7 +59,8 @@ def spread(a: Any, to: tuple[int, ...], axis: Any = None, keepdims: bool = False
            [2., 2., 2.]])
     """
     # Most rules of this file call it: on arrays it must not pay for what recording needs.
-    return _recorded_spread(a, to, axis, keepdims) if isinstance(a, Tensor) else _spread(a, to, axis, keepdims)
+    plain = isinstance(a, np.ndarray | np.generic)
+    return _spread(a, to, axis, keepdims) if plain else _recorded_spread(a, to, axis, keepdims)
 
 
 def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
