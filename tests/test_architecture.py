@@ -114,6 +114,8 @@ def test_nothing_imports_the_package_as_a_whole(module):
 def test_only_numpy_and_pictures_come_from_outside(module):
     outside = {name.split(".")[0] for name in imports(module) if name not in FILES}
     allowed = {"numpy", "graphviz"} if module.startswith("graph.") else {"numpy"}
+    if module.startswith("special"):
+        allowed |= {"scipy"}
     if module.startswith("testing"):
         allowed |= {"pytest", "hypothesis"}
     assert outside - set(sys.stdlib_module_names) <= allowed

@@ -213,7 +213,6 @@ def result_or_message(call):
 @pytest.mark.parametrize(
     ("call", "name"),
     [
-        (lambda t: np.poly(t), "np.poly"),
         (lambda t: np.roots(t[0]), "np.roots"),
         (lambda t: np.frompyfunc(lambda x: x, 1, 1)(t), "np."),
     ],
@@ -265,7 +264,7 @@ def test_assigning_into_a_recorded_tensor():
     t, data = parameter(2, name="w"), Tensor(np.zeros(2))
     for call in (lambda: t.__setitem__(0, 3.0), lambda: data.__setitem__(0, t[0])):
         text = message(InPlaceError, call)
-        assert "np.where" in text
+        assert "tg.index_update" in text
         assert "(2,)" in text
     np.testing.assert_array_equal(t.data, [1, 1])
     data[0] = 3.0

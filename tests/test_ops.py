@@ -1,6 +1,7 @@
 """The op table: every op is checked in every way, from the samples declared beside its rule."""
 
 import copy
+import importlib.util
 from itertools import product
 
 import numpy as np
@@ -13,6 +14,9 @@ from tinygrad_np.engine.op import SAMPLES
 from tinygrad_np.engine.tape import PROJECTION
 from tinygrad_np.transforms.trees import tree_leaves as _leaves
 from tinygrad_np.transforms.trees import tree_map as _map
+
+if importlib.util.find_spec("scipy"):
+    importlib.import_module("tinygrad_np.special")  # declares its functions for the table
 
 PAIRS = [((3, 4), (3, 4)), ((3, 4), (4,)), ((4,), (3, 4)), ((3, 1), (1, 4)), ((), (2, 3)), ((2, 3), ()),
          ((2, 1, 3), (4, 1)), ((0, 3), (1, 3)), ((1,), (1, 1)), ((), ())]  # fmt: skip
@@ -175,7 +179,7 @@ def test_second_derivative(function, call):
 @pytest.mark.parametrize(("function", "call"), DIFFERENTIABLE)
 def test_gradients_keep_the_dtype(function, call, dtype):
     case = Case(function, call)
-    if not case.arrays or (dtype is np.float16 and "linalg" in function_name(function)):
+    if not case.arrays or (dtype is np.float16 and ("linalg" in function_name(function) or function is np.polyfit)):
         pytest.skip("nothing to differentiate, or a dtype that NumPy's own function refuses")
     arrays = [a.astype(np.complex64 if a.dtype.kind == "c" else dtype) for a in case.arrays]
     expected = [np.asarray(e).dtype for e in _leaves(case(*arrays))]
@@ -193,13 +197,11 @@ def test_complex_arguments(function, call):
     case = Case(function, call)
     if not case.arrays or any(a.dtype.kind == "c" for a in case.arrays):
         pytest.skip("nothing to differentiate, or the other tests have complex arguments")
-    if function is np.astype or any(value is np.float32 for value in call.options.values()):
-        pytest.skip("NumPy warns that imaginary parts are dropped")
     rng = np.random.default_rng(3)
     arrays = [a + 1j * rng.uniform(0.2, 0.8, a.shape) for a in case.arrays]
     try:
         expected = list(_leaves(case(*arrays)))
-    except (TypeError, np.linalg.LinAlgError, tg.errors.AutogradError):
+    except (TypeError, np.linalg.LinAlgError, np.exceptions.ComplexWarning, tg.errors.AutogradError):
         pytest.skip("NumPy's own function has no complex version")
     for got, e in zip(_leaves(case(*[tg.Tensor(a, requires_grad=True) for a in arrays])), expected, strict=True):
         np.testing.assert_allclose(got.data if isinstance(got, tg.Tensor) else got, e, rtol=1e-12, atol=1e-13)
@@ -255,7 +257,7 @@ def test_the_table_covers_every_rule():
         function_name(f)
         for f, call in RULES.items()
         if not isinstance(f, tuple | str) and f not in tested and call not in [RULES.get(t) for t in tested]
-        and function_name(f).startswith("np.")
+        and function_name(f).startswith("np.") and getattr(call, "kind", None) != "write"
     ]  # fmt: skip
     assert not missing
 

@@ -3,13 +3,20 @@
 Write NumPy on `Tensor`s; `loss.backward()` or `grad(f)` gives the gradients; `draw(loss)` the picture.
 """
 
+import importlib
+from typing import Any
+
 from . import errors, testing
 from .engine.debug import debug
+from .engine.profile import profile
 from .engine.tape import Node, Tape, no_grad
 from .engine.tensor import Tensor, tape
 from .graph import draw
+from .ops.creation import array, c_, full, put_along_axis, r_
+from .ops.index import index_add, index_update
 from .ops.kinks import relu
 from .ops.losses import binary_cross_entropy, binary_cross_entropy_with_logits, cross_entropy, mse
+from .ops.mapping import vectorize
 from .ops.nn import linear, log_softmax, logsumexp, sigmoid, softmax, softplus
 from .transforms import (
     checkpoint,
@@ -31,13 +38,22 @@ __version__ = "0.1.0"
 
 __all__ = [
     # tensors and the tape
-    "Tensor", "Tape", "Node", "tape", "no_grad", "debug",
+    "Tensor", "Tape", "Node", "tape", "no_grad", "debug", "profile",
     # functions of functions
     "grad", "value_and_grad", "elementwise_grad", "vjp", "jvp", "jacobian", "hessian", "hvp", "ggnvp", "vmap",
     "checkpoint", "custom_gradient", "stop_gradient",
     # what NumPy lacks; everything else is called by NumPy's name
     "relu", "sigmoid", "softplus", "softmax", "log_softmax", "logsumexp", "linear",
     "cross_entropy", "binary_cross_entropy", "binary_cross_entropy_with_logits", "mse",
+    # where NumPy's own way in asks a tensor for bare numbers
+    "array", "full", "r_", "c_", "vectorize", "index_update", "index_add", "put_along_axis",
     # pictures, tests, errors
-    "draw", "testing", "errors",
+    "draw", "testing", "errors", "special",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    # Only who uses it needs SciPy.
+    if name == "special":
+        return importlib.import_module(".special", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

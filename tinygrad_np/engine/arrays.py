@@ -19,8 +19,8 @@ def as_numbers(data: Any, dtype: npt.DTypeLike | None, copy: bool) -> np.ndarray
         )
     if dtype is not None and np.iscomplexobj(data) and np.dtype(dtype).kind not in "cO":
         raise DtypeError(
-            f"a Tensor of dtype {np.dtype(dtype)} would lose the imaginary parts of this {type(data).__name__}.  Take the "
-            "part you mean, np.real(z), np.imag(z) or np.abs(z), or leave dtype= away."
+            f"a Tensor of dtype {np.dtype(dtype)} would lose the imaginary parts of this {type(data).__name__}.  "
+            "Take the part you mean, np.real(z), np.imag(z) or np.abs(z), or leave dtype= away."
         )
     try:
         return np.array(data, dtype=dtype, copy=copy or None)

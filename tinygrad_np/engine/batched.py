@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import BatchError, LoopWarning
+from ..errors import BatchError, LoopWarning, ShapeError
 from .door import RULES, function_name, is_tensor
 
 levels = count(1)
@@ -60,6 +60,8 @@ class Batched(np.lib.mixins.NDArrayOperatorsMixin):
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Any]:
+        if not self.shape:
+            raise TypeError("iteration over one number of a batch")
         return iter(np.unstack(self))
 
     def __getitem__(self, index: Any) -> Any:
@@ -115,8 +117,12 @@ def _method(function: Callable) -> Callable:
     return lambda self, *args, **options: function(self, *args, **options)
 
 
-for _name in ["sum", "prod", "mean", "var", "std", "max", "min", "all", "any", "argmax", "argmin", "argsort", "cumsum", "cumprod", "ravel", "squeeze", "swapaxes", "repeat", "take", "diagonal", "trace", "dot", "conj", "conjugate", "clip", "round", "nonzero"]:
-    setattr(Batched, _name, _method(getattr(np, _name)))
+_METHODS = (
+    "sum prod mean var std max min all any argmax argmin argsort cumsum cumprod ravel squeeze swapaxes repeat take "
+    "diagonal trace dot conj conjugate clip round nonzero"
+)
+for _method_name in _METHODS.split():
+    setattr(Batched, _method_name, _method(getattr(np, _method_name)))
 
 
 def level_of(value: Any) -> int:
@@ -155,7 +161,7 @@ def _on_tensors(tensor: Any, function: Any, args: tuple, options: dict) -> Any:
 
 
 def run_batched(function: Any, level: int, args: tuple, options: dict) -> Any:
-    """Run a function on the batches of one level: by its rule; if it is written with others, by theirs; or by a loop."""
+    """Run a function on the batches of one level: by its rule, or those of what it is written with, or a loop."""
     rule = BATCH_RULES.get(function)
     known = RULES.get(function, function)
     op = getattr(known, "op", None)
@@ -175,9 +181,18 @@ def run_batched(function: Any, level: int, args: tuple, options: dict) -> Any:
             pass  # its code asks for numbers
         finally:
             _composites.reset(token)
+    if getattr(known, "kind", None) == "write" or (isinstance(function, tuple) and function[1] == "at"):
+        raise BatchError(f"{_name(function)} would write each example into the same array.")
     if running.get() is not None:
         warnings.warn(f"vmap runs {_name(function)} once per example: it has no rule for a batch.", LoopWarning, 2)
-    return one_by_one(known, level, args, options)
+    return one_by_one(_callable(function), level, args, options)
+
+
+def _callable(function: Any) -> Callable[..., Any]:
+    """What runs a function on arrays and on tensors alike."""
+    if isinstance(function, tuple):
+        return getattr(*function)
+    return RULES[function] if isinstance(function, str) else function
 
 
 def _name(function: Any) -> str:
@@ -214,8 +229,19 @@ def _stacked(results: list[Any], level: int) -> Any:
         parts = [_stacked(list(each), level) for each in zip(*results, strict=True)]
         return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
     if isinstance(first, np.ndarray | np.generic | Batched | int | float | complex) or is_tensor(first):
-        return Batched(np.stack(results), level)
+        return Batched(stack(results), level)
     return first
+
+
+def stack(results: list[Any], axis: int = 0) -> Any:
+    """The results of all examples as one array."""
+    shapes = sorted({np.shape(r) for r in results})
+    if len(shapes) > 1:
+        raise ShapeError(
+            f"the examples of a batch give results of different shapes, {' and '.join(map(str, shapes))}, which make "
+            "no array. Write np.where(mask, x, 0) for x[mask], so that every example keeps its shape."
+        )
+    return np.stack(results, axis=axis)
 
 
 def wrapped(result: Any, level: int) -> Any:

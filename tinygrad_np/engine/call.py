@@ -47,7 +47,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import AutogradError, DtypeError, NoRuleError, ShapeError
-from .batched import Batched, at_one_level, run_batched
+from .batched import BATCH_RULES, Batched, at_one_level, run_batched
 from .door import bare, find_tensors, refuse_out
 from .tape import PROJECTION, Node, births, leaf, recording
 from .tensor import Tensor, constant
@@ -175,7 +175,7 @@ def variadic_call(op: Any) -> Callable[..., Any]:
         if options:
             options = bare(options)
         try:
-            out = op.function(*values, **options)
+            out = op.run(*values, **options)
         except Exception as error:
             out = recover(op, error, values, (), options)
         wanted = tuple([i for i, x in enumerate(arrays) if isinstance(x, Tensor) and x.requires_grad])
@@ -292,7 +292,8 @@ def recover(op: Any, error: Exception, values: tuple, meta: tuple, options: dict
     level = max([v.level for v in (*values, *meta) if type(v) is Batched], default=0)
     if not level:
         raise failed(op, error, values, meta, options) from None
-    return run_batched(op.call, level, (*values, *meta), options)
+    function = op.public if op.public in BATCH_RULES else op.call
+    return run_batched(function, level, (*values, *meta), options)
 
 
 def failed(op: Any, error: Exception, values: tuple, meta: tuple, options: dict) -> Exception:

@@ -38,6 +38,8 @@ Rule = Callable[..., Any] | float | None
 SAMPLES: dict[Any, Any] = {}
 """From a function with a rule to its `sample`."""
 UNLISTED = object()
+OPS: list[Op] = []
+"""Every op declared, in order."""
 
 
 class Op:
@@ -59,6 +61,7 @@ class Op:
     ) -> None:
         self.kind, self.function, self.jvps, self.results = kind, function, jvps or {}, results
         self.call: Callable[..., Any]
+        self.public = public or function
         # Products are new arrays; what another rule gives may be shared.
         self.fresh = fresh or kind in ("elementwise", "multilinear")
         self.numbers = numbers or kind == "elementwise"
@@ -76,6 +79,12 @@ class Op:
         """The names of a rule, or an error for one that it may not use."""
         if target not in self.inputs:
             raise RuleError(f"{self.title} has no input {target!r}; its inputs are {', '.join(self.inputs)}.")
+        meaning = {"g": "the cotangent", **({"t": "the tangent"} if self.jvps else {})}
+        for name in meaning.keys() & {*self.inputs, *self.metadata}:
+            raise RuleError(
+                f"{self.title} has a parameter called {name!r}, which in a rule means {meaning[name]}.  Call it "
+                "something else."
+            )
         allowed = {*self.inputs, *self.metadata, "out", "shape"}
         if self.kind != "elementwise":
             allowed.add("g")
@@ -134,7 +143,7 @@ class Variadic(Op):
 
     def __init__(self, kind: str, function: Callable[..., Any], rule: Callable[..., Any], public: Any) -> None:
         super().__init__(kind, function, {}, public=public)
-        self.rule, self.names = rule, parameter_names(rule)
+        self.rule, self.names, self.run = rule, parameter_names(rule), function
         self.by_wanted: dict[tuple[int, ...], Pattern] = {}
         allowed = {"g", "i", "arrays", "shapes", "out", *self.metadata}
         if unknown := set(self.names) - allowed:
@@ -246,6 +255,7 @@ def _first_call(made: Op, names: tuple) -> Callable[..., Any]:
 
 
 def _register(made: Op, call: Any, function: Any, also: tuple, sample: Any) -> Any:
+    OPS.append(made)
     made.call = functools.update_wrapper(call, function)
     call.op = made
     for name in (function, *also):

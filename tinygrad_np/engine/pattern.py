@@ -161,7 +161,7 @@ def build_push(op: Any, wanted: tuple[int, ...], keep: tuple[str, ...]) -> Calla
     return build("\n".join(lines), scope, "push")
 
 
-def push_by_pulling(pattern: Pattern, ts: tuple, kept: tuple, node: Node) -> Any:
+def push_by_pulling(pattern: Any, ts: tuple, kept: tuple, node: Node) -> Any:
     """The tangent where only a vjp is written: pulling back is linear in the cotangent, so its own
     transpose, which is one more backward pass, pushes forward.
     """

@@ -8,9 +8,10 @@ before its output, so sorting by that number is all the topological order anyone
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from fnmatch import fnmatchcase
 from itertools import count
 from typing import Any
 
@@ -40,13 +41,20 @@ def no_grad() -> Iterator[None]:
         recording.reset(token)
 
 
+class Owner(weakref.ref):
+    """A weak reference to the tensor of a node, for those that want its gradient."""
+
+    hooks: dict[int, Any] | None = None  # by birth number: what sees the gradient, or changes it
+    retains = True  # whether the tensor gets the gradient as its .grad
+
+
 class Node:
     """One entry of the tape: what was computed, from which nodes, and what its rule kept.
 
     `inputs` holds a Node per array input, or the plain number where the input was one.
     `kept` is the tuple of arrays that the rule names; None once a backward pass has used it up.
     `shape` and `dtype` are those of the result (tuples of them for an op with several results).
-    `owner` is a weak reference to the tensor that wants the gradient: a leaf, or retain_grad().
+    `owner` refers to the tensor that wants the gradient: of a leaf, after retain_grad(), or to its hooks.
     `trace` is what debug mode noted.
     `value` and `cotangent` are filled for single numbers only, which cost nothing to remember.
 
@@ -70,7 +78,7 @@ class Node:
     shape: Any
     dtype: Any
     name: str | None
-    owner: weakref.ref[Any] | None
+    owner: Owner | None
     requires_grad: bool
     trace: Any
     value: Any
@@ -161,6 +169,40 @@ class Tape:
         self.nodes = ancestors(roots)
         self._index = {node.born: i for i, node in enumerate(self.nodes)}
 
+    def filter(
+        self,
+        op: str | None = None,
+        name: str | None = None,
+        leaves: bool | None = None,
+        requires_grad: bool | None = None,
+        where: Callable[[Node], bool] | None = None,
+    ) -> Tape:
+        """The entries that meet all conditions, as a tape that keeps their numbers.
+
+        `op` and `name` are patterns (`"log*"`), `leaves` and `requires_grad` True or False, `where` any
+        function of a `Node`.
+
+        >>> import tinygrad_np as tg
+        >>> w = tg.Tensor([1.0, 2.0], requires_grad=True, name="w")
+        >>> print(tg.tape((w * w).sum()).filter(op="mul*"))
+         #  op        inputs  shape  dtype    kept  name
+         1  multiply  w w     (2,)   float64  x y
+        >>> [node.name for node in tg.tape((w * w).sum()).filter(leaves=True)]
+        ['w']
+        """
+        tests = [
+            (op, lambda node: fnmatchcase(node.op_name, op or "")),
+            (name, lambda node: fnmatchcase(node.name or "", name or "")),
+            (leaves, lambda node: node.is_leaf is leaves),
+            (requires_grad, lambda node: node.requires_grad is requires_grad),
+            (where, lambda node: bool(where and where(node))),
+        ]
+        asked = [test for condition, test in tests if condition is not None]
+        found = Tape([])
+        found.nodes = [node for node in self.nodes if all(test(node) for test in asked)]
+        found._index = self._index
+        return found
+
     def __len__(self) -> int:
         return len(self.nodes)
 
@@ -178,7 +220,7 @@ class Tape:
 
     def __str__(self) -> str:
         rows: list[tuple[str, ...]] = [(" #", "op", "inputs", "shape", "dtype", "kept", "name")]
-        rows += [self._row(i, node) for i, node in enumerate(self.nodes)]
+        rows += [self._row(self._index[node.born], node) for node in self.nodes]
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows)
         return "\n".join(line.rstrip() for line in lines)

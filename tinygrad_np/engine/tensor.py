@@ -7,26 +7,27 @@ filled by `op.py`: that is how they can be methods here although ops make tensor
 from __future__ import annotations
 
 import threading
-import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import AutogradError, BackwardError, DetachError, DtypeError, InPlaceError, ShapeError
+from ..errors import AutogradError, BackwardError, DetachError, DtypeError, ShapeError
 from .arrays import as_numbers, checked, conjugate
 from .batched import Batched
 from .door import RULES, call_without_rule, ufunc_inputs
 from .late import in_place, late
-from .tape import Node, Tape, leaf, recording
-from .walk import pull_back
+from .protocols import PythonProtocols
+from .tape import Node, Owner, Tape, births, leaf, recording
+from .walk import cast, pull_back
 
 # Threads that train the same parameters must not lose each other's gradients.
 _depositing = threading.Lock()
 
 
-class Tensor:
+class Tensor(PythonProtocols):
     """An array that remembers how it was computed, so that gradients can flow back through it.
 
     `data`: anything `np.asarray` takes.  With `requires_grad=True` it must be of a floating or complex
@@ -45,7 +46,7 @@ class Tensor:
     __slots__ = ("__weakref__", "data", "grad", "node")
     __hash__ = object.__hash__
 
-    data: np.ndarray
+    data: Any  # an ndarray; a Batched inside of vmap
     node: Any  # a Node; None for a constant that has no name
     grad: Tensor | None
 
@@ -62,7 +63,7 @@ class Tensor:
         self.data = checked(as_numbers(data, dtype, copy=requires_grad), requires_grad)
         self.grad = None
         self.node = leaf(self.data, requires_grad, name)
-        self.node.owner = weakref.ref(self)
+        self.node.owner = Owner(self)
 
     # -- what it is ---------------------------------------------------------------------------
 
@@ -80,8 +81,10 @@ class Tensor:
             )
         checked(self.data, value)
         # A new node: graphs recorded earlier saw this tensor as it was then.
+        hooks = self.node.owner.hooks if self.node is not None and self.node.owner is not None else None
         self.node = leaf(self.data, value, self.name)
-        self.node.owner = weakref.ref(self)
+        self.node.owner = Owner(self)
+        self.node.owner.hooks = hooks
 
     @property
     def is_leaf(self) -> bool:
@@ -189,8 +192,40 @@ class Tensor:
         """Keep this tensor's gradient too, although it is not a leaf.  Returns the tensor."""
         if not self.requires_grad or self.node is None:
             raise BackwardError(f"{self.describe()} does not require grad, so there is none to retain.")
-        self.node.owner = weakref.ref(self)
+        if self.node.owner is None:
+            self.node.owner = Owner(self)
+        self.node.owner.retains = True
         return self
+
+    def register_hook(self, hook: Callable[[Tensor], Any]) -> Hook:
+        """Call `hook(gradient)` when a backward pass reaches this tensor; it may return another gradient.
+
+        The hook gets the whole gradient of this tensor, as a Tensor of its shape.  What it returns, unless
+        None, goes on instead, and becomes `.grad`.  Hooks run in the order they were registered, in
+        backward() and in grad(), vjp() and the like; `.remove()` of what this returns ends that.  Raises
+        BackwardError if the tensor does not require grad, ShapeError if a hook returns another shape.
+
+        >>> import tinygrad_np as tg
+        >>> x = tg.Tensor([1.0, 2.0], requires_grad=True)
+        >>> y = x * 3
+        >>> hook = y.register_hook(lambda g: print("dL/dy =", g))
+        >>> _ = x.register_hook(lambda g: g * 10)
+        >>> y.sum().backward()
+        dL/dy = [1. 1.]
+        >>> x.grad
+        Tensor([30., 30.])
+        """
+        if not self.requires_grad or self.node is None:
+            raise BackwardError(f"{self.describe()} does not require grad, so no gradient comes by for a hook.")
+        owner = self.node.owner
+        if owner is None:
+            owner = self.node.owner = Owner(self)
+            owner.retains = False
+        if owner.hooks is None:
+            owner.hooks = {}
+        key = next(births)
+        owner.hooks[key] = partial(_hooked, hook)
+        return Hook(owner.hooks, key)
 
     def zero_grad(self) -> None:
         """Forget the gradient: the next backward() starts afresh."""
@@ -227,90 +262,9 @@ class Tensor:
             raise DetachError(
                 f"NumPy asked for the bare array of {self.describe()}, which requires grad: its gradient would be "
                 "cut silently.  Call a function of NumPy on the tensor itself: np.dot(a, t) instead of a.dot(t), "
-                "np.stack([...]) instead of np.array([...]).  Or take it out on purpose: t.data, or t.detach()."
+                "tg.array([...]) instead of np.array([...]).  Or take it out on purpose: t.data, or t.detach()."
             )
         return np.array(self.data, dtype=dtype, copy=copy)
-
-    # -- one number, containers, text ---------------------------------------------------------
-
-    def item(self) -> Any:
-        """The only entry, as a Python number."""
-        return self.data.item()
-
-    def tolist(self) -> Any:
-        """The entries as nested lists of Python numbers."""
-        return self.data.tolist()
-
-    def __float__(self) -> float:
-        return float(self._number("float(t)"))
-
-    def __int__(self) -> int:
-        return int(self._number("int(t)"))
-
-    def __index__(self) -> int:
-        return self.data.__index__()
-
-    def __complex__(self) -> complex:
-        return complex(self._number("complex(t)"))
-
-    def _number(self, what: str) -> np.ndarray:
-        # Not only float(t) comes here: array[i] = t and math.sin(t) do, and would cut the gradient in silence.
-        if self.requires_grad:
-            raise DetachError(
-                f"{what} was asked of {self.describe()}, which requires grad: its gradient would be cut silently.  "
-                "Write t.item() for the number, np.sin(t) for math.sin(t), np.stack([...]) for array[i] = t."
-            )
-        return self.data
-
-    def __bool__(self) -> bool:
-        return bool(self.data)
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def __iter__(self) -> Iterator[Any]:
-        if not self.data.ndim:
-            raise TypeError("iteration over a 0-d tensor")
-        # One op with a result per row: a getitem per row would make a full-size gradient for each.
-        return iter(RULES[np.unstack](self))
-
-    def __contains__(self, value: Any) -> bool:
-        return bool((self == value).any())
-
-    def __getitem__(self, index: Any) -> Any:
-        return RULES["getitem"](self, index)
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        if self.requires_grad or (isinstance(value, Tensor) and value.requires_grad):
-            raise InPlaceError(
-                f"t[{index!r}] = ... writes into {self.describe()}, which is recorded: the tape cannot follow a "
-                "write.  Write np.where(mask, value, t) for a new tensor, or t.data[...] = ... to change a "
-                "parameter between steps."
-            )
-        self.data[index] = value.data if isinstance(value, Tensor) else value
-
-    def __repr__(self) -> str:
-        text = np.array2string(self.data, separator=", ", prefix="Tensor(")
-        notes = [f"dtype={self.dtype}"] if self.dtype != np.float64 else []
-        if self.name:
-            notes.append(f"name={self.name!r}")
-        if self.requires_grad:
-            notes.append("requires_grad=True" if self.is_leaf else f"op={self.node.op_name}")  # type: ignore[union-attr]
-        return f"Tensor({', '.join([text, *notes])})"
-
-    def __format__(self, spec: str) -> str:
-        return format(self.data[()], spec) if spec else str(self)
-
-    def __str__(self) -> str:
-        return str(self.data) if not self.requires_grad else repr(self)
-
-    def __reduce__(self) -> tuple:
-        if not self.is_leaf:
-            raise DetachError(
-                f"{self.describe()} was computed, and a copy or a pickle has no graph.  Write t.copy() to stay in the "
-                "graph, or copy and pickle t.detach()."
-            )
-        return type(self), (self.data, self.requires_grad, self.name)
 
     # -- operators and methods: NumPy's functions ---------------------------------------------
 
@@ -352,6 +306,32 @@ class Tensor:
     def transpose(self, *axes: Any) -> Tensor:
         """The axes permuted (reversed without arguments): `t.transpose(1, 0)` or `t.transpose((1, 0))`."""
         return RULES[np.transpose](self, axes[0] if len(axes) == 1 else axes or None)
+
+
+class Hook:
+    """What register_hook() returns: remove() ends it."""
+
+    def __init__(self, hooks: dict[int, Any], key: int) -> None:
+        self._hooks, self._key = hooks, key
+
+    def remove(self) -> None:
+        """Call the hook no more.  Removing it twice does nothing."""
+        self._hooks.pop(self._key, None)
+
+
+def _hooked(hook: Callable[[Tensor], Any], g: Any, node: Node) -> Any:
+    """What a user's hook makes of a gradient on its way."""
+    changed = hook(conjugate(as_tensor(g)))
+    if changed is None:
+        return g
+    changed = conjugate(as_tensor(changed))
+    if changed.shape != node.shape:
+        raise ShapeError(
+            f"a hook on {node.describe()} returned a gradient of shape {changed.shape}.  A gradient has the "
+            "shape of its tensor; return None to leave it as it is."
+        )
+    result = changed if isinstance(g, Tensor) else changed.data
+    return result if result.dtype == node.dtype else cast(result, node.dtype)
 
 
 _new = object.__new__

@@ -134,7 +134,10 @@ def pull_back(
             node, g, ours = current or waiting.pop(-heappop(heap))
             current = None
             rule = node.rule
-            if node.owner is not None if targets is None else node in targets:
+            owner = node.owner
+            if owner is not None and owner.hooks and rule is not None:
+                g, ours = hooked(node, g), False
+            if (owner is not None and owner.retains) if targets is None else node in targets:
                 # A leaf that is a root too may have been reached already.
                 found[node] = _add(found[node], g) if node in found else (node, g, ours)
             if rule is None:
@@ -186,7 +189,18 @@ def pull_back(
         raise
     except Exception as error:
         raise BackwardError(_failed("backward", node, error)) from error
+    # The gradient of a leaf is complete only here.
+    for node, g, _ in list(found.values()):
+        if node.rule is None and node.owner is not None and node.owner.hooks:
+            found[node] = node, hooked(node, g), False
     return {node: g if ours else g.copy() for node, g, ours in found.values()}
+
+
+def hooked(node: Node, g: Any) -> Any:
+    """The gradient of a node as its hooks leave it."""
+    for hook in list(node.owner.hooks.values()):  # type: ignore[union-attr]
+        g = hook(g, node)
+    return g
 
 
 def push_forward(roots: Iterable[Node], tangents: dict[Node, Any], lift: Lift | None = None) -> dict[Node, Any]:

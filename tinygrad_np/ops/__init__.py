@@ -1,11 +1,39 @@
 """The derivative rules: one row per function, one file per family."""
 
-from . import complex, einsum, elementwise, index, join, kinks, linalg, losses, nn, products, reduce, running, shape
-from . import decompositions, norms  # isort: skip
-from . import fft  # isort: skip
-from . import batch  # isort: skip
+from . import (
+    batch,
+    choose,
+    complex,
+    creation,
+    curves,
+    decompositions,
+    einsum,
+    elementwise,
+    fft,
+    histograms,
+    index,
+    join,
+    kinks,
+    linalg,
+    losses,
+    mapping,
+    methods,
+    nn,
+    norms,
+    pad,
+    polynomials,
+    products,
+    quantiles,
+    reduce,
+    running,
+    segments,
+    shape,
+    sort,
+    statistics,
+)
 
 __all__ = [
-    "complex", "einsum", "elementwise", "index", "join", "kinks", "linalg",
-    "losses", "nn", "products", "reduce", "running", "shape",
+    "batch", "choose", "complex", "creation", "curves", "decompositions", "einsum", "elementwise", "fft",
+    "histograms", "index", "join", "kinks", "linalg", "losses", "mapping", "methods", "nn", "norms", "pad",
+    "polynomials", "products", "quantiles", "reduce", "running", "segments", "shape", "sort", "statistics",
 ]  # fmt: skip

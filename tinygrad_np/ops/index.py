@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import math
 from types import EllipsisType, NoneType
+from typing import Any
 
 import numpy as np
 
 from ..engine.door import bare
-from ..engine.op import composite, constant, linear
+from ..engine.op import composite, constant, linear, op
 
 # -- indexing and scattering ------------------------------------------------------------------
 
 _BASIC = (int, slice, np.generic, NoneType, EllipsisType)
 # Fewer values than this are added faster one by one than their positions are computed.
 _FEW = 64
+# Positions are computed this many at a time: big arrays of them cost more than the sums.
+_BLOCK = 8192
 
 
 def _is_mask(part):
@@ -32,19 +35,66 @@ def _scatter(values, index, into):
     # Slices, numbers and masks pick no entry twice.
     if not arrays or all(map(_is_mask, arrays)):
         out[index] = values
-    elif values.size < _FEW or values.ndim == 1:
+    elif values.size < _FEW:
         np.add.at(out, index, values)
+    elif all(isinstance(part, int | np.integer) or _is_whole_numbers(part) for part in parts):
+        _add_rows(out, _row_numbers(parts, into), values)
+    elif _is_whole_numbers(parts[-1]) and all(type(part) is slice and part == slice(None) for part in parts[:-1]):
+        _add_along(out, _counted_from_front(parts[-1], into[len(parts) - 1]), values, len(parts) - 1)
     else:
         np.add.at(out.reshape(-1), _positions(parts, into), values.ravel())
     return out
 
 
-def _positions(parts, shape):
-    """Where the picked entries lie in the flattened array.
+# np.add.at is fast with one array of positions, and slow (up to 5 times) with slices or several axes.
 
-    np.add.at is fast with a row of positions, and slow (up to 5 times) with slices or several axes.
-    Only the axes that the index reaches are looked up, the rest of a row follows by counting: for rows
-    of a table that is its length, not its size.
+
+def _is_whole_numbers(part):
+    return not isinstance(part, _BASIC) and np.asarray(part).dtype.kind in "iu"
+
+
+def _counted_from_front(part, n):
+    part = np.asarray(part)
+    return np.where(part < 0, part + n, part) if part.size and part.min() < 0 else part
+
+
+def _row_numbers(parts, shape):
+    """Which rows are picked by whole numbers for each of the leading axes; a row is what lies behind those."""
+    rows = 0
+    for part, n in zip(parts, shape, strict=False):
+        rows = rows * n + _counted_from_front(part, n)
+    return rows
+
+
+def _add_rows(out, rows, values):
+    """Add each row of `values` to the row of `out` with that number."""
+    rows, flat = rows.ravel(), out.reshape(-1)
+    width = values.size // rows.size
+    if width == 1:
+        np.add.at(flat, rows, values.ravel())
+        return
+    values = values.reshape(rows.size, width)
+    step = max(1, _BLOCK // width)
+    for start in range(0, rows.size, step):
+        positions = rows[start : start + step, None] * width + np.arange(width)
+        np.add.at(flat, positions.ravel(), values[start : start + step].ravel())
+
+
+def _add_along(out, picks, values, axis):
+    """Add `values` to the entries of `out` with the numbers `picks` along one axis."""
+    lanes, n = math.prod(out.shape[:axis]), out.shape[axis]
+    into, values = out.reshape(lanes, -1), values.reshape(lanes, -1)
+    step = min(lanes, max(1, _BLOCK // values.shape[1]))
+    rows = np.arange(step)[:, None] * n + picks.ravel()
+    for start in range(0, lanes, step):
+        part = into[start : start + step]
+        _add_rows(part, rows[: len(part)], values[start : start + step])
+
+
+def _positions(parts, shape):
+    """Where the picked entries lie in the flattened array, for any index.
+
+    Only the axes that the index reaches are looked up, the rest of a row follows by counting.
     """
     reached = len(shape) if EllipsisType in map(type, parts) else sum(map(_axes_reached, parts))
     table = np.arange(math.prod(shape[:reached])).reshape(shape[:reached])
@@ -60,12 +110,13 @@ def _axes_reached(part):
     return np.ndim(part) if _is_mask(part) else 1
 
 
-scatter = linear(_scatter, transpose=lambda g, index: g[index], name="scatter")
+scatter = linear(_scatter, transpose=lambda g, index: g[index], name="scatter", fresh=True)
 getitem = linear(
     lambda x, index: x[index],
     transpose=lambda g, index, shape: scatter(g, index, shape),
     also=("getitem",),
     name="getitem",
+    fresh=True,
     sample=lambda r: [
         r(r.real(3, 4), 1),
         r(r.real(3, 4), (-1, 2)),
@@ -80,6 +131,9 @@ getitem = linear(
         r(r.real(2, 3, 4), (slice(None), np.array([0, 1, 1]), 2)),
         r(r.real(3, 2, 9), (np.array([0, 2, 2, 1]), slice(None), np.array([1, 3, 3, -1]))),
         r(r.real(3, 8, 4), (r.integers(3, 5), None, slice(None, None, 2))),
+        r(r.real(3, 8, 4), (r.integers(3, 30), slice(None), r.integers(4, 30) - 4)),
+        r(r.real(3, 8, 4), (slice(None), r.integers(8, 5, 6) - 8)),
+        r(r.real(3, 8, 4), (r.integers(3, 30), -1)),
         r(r.real(3, 8, 4), (..., r.integers(4, 6))),
         r(r.real(3, 4), r.mask(3, 4)),
         r(r.real(4, 3), r.mask(4)),
@@ -91,10 +145,113 @@ getitem = linear(
 getitem.op.title = "Tensor[...]"
 
 
+# -- picking nothing twice ---------------------------------------------------------------------
+
+
+def _put_once(values, index, into):
+    out = np.zeros(into, values.dtype)
+    out[index] = values
+    return out
+
+
+# For an index that is known to pick no entry twice: its transpose needs no sums.
+take_once = linear(
+    lambda a, index: a[index],
+    transpose=lambda g, index, shape: put_once(g, index, shape),
+    name="take_once",
+    fresh=True,
+)
+put_once: Any = linear(_put_once, transpose=lambda g, index: take_once(g, index), name="put_once")
+
+# -- writing, out of place --------------------------------------------------------------------
+
+
+def _last_written(index, shape, picked):
+    """Where values of shape `picked`, put to `index`, are still there after all are written."""
+    owner = np.empty(shape, int)
+    numbers = np.arange(math.prod(picked)).reshape(picked)
+    owner[index] = numbers
+    return owner[index] == numbers
+
+
+def _index_update(t, values, index):
+    out = np.array(t)
+    out[index] = values
+    return out
+
+
+def _update_vjp(g, index):
+    picked = g[index]
+    parts = index if type(index) is tuple else (index,)
+    if all(isinstance(part, _BASIC) or _is_mask(part) for part in parts):
+        return picked
+    return np.where(_last_written(index, g.shape, picked.shape), picked, 0)
+
+
+_recorded_update = op(
+    _index_update,
+    name="index_update",
+    t=lambda g, index: index_update(g, index, 0),
+    values=lambda g, index: _update_vjp(g, index),
+)
+
+
+_UPDATES = lambda r: [
+    r(r.real(3, 4), 1, r.real(4)),
+    r(r.real(3, 4), (slice(None), -1), 2.0),
+    r(r.real(3, 4), (..., slice(1, 3)), r.real(3, 1)),
+    r(r.real(3, 4), r.mask(3, 4), r.real(6)),
+    r(r.real(3, 4), r.mask(3, 4), r.real()),
+    r(r.real(5), [3, 0, 3], r.real(3)),
+    r(r.real(3, 4), (np.array([0, 2, 0]), np.array([1, 3, 1])), r.real(3)),
+    r(r.real(3, 4), r.integers(3, 6), r.real(6, 1)),
+    r(r.real(), (), r.real()),
+    r(r.real(3, 4), (slice(None), slice(2, 2)), r.real()),
+]
+
+
+@composite(sample=_UPDATES)
+def index_update(t: Any, index: Any, values: Any) -> Any:
+    """A copy of `t` with `t[index] = values`: the write that the tape can follow.
+
+    `index` is anything that indexes an array, and `values` broadcast to the shape of `t[index]`, else
+    ShapeError.  The gradient of `t` is zero where it was written over.  Where an index occurs twice, the
+    last value stays, as in NumPy, and only it has a gradient.
+
+    >>> import tinygrad_np as tg
+    >>> t = tg.Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    >>> u = tg.index_update(t, slice(0, 2), t[2] * 10)
+    >>> u.sum().backward()
+    >>> t.grad
+    Tensor([ 0.,  0., 21.])
+    """
+    return _recorded_update(t, values, index)
+
+
+@composite(sample=_UPDATES)
+def index_add(t: Any, index: Any, values: Any) -> Any:
+    """A copy of `t` with `values` added at `index`: `np.add.at` without the write.
+
+    `values` broadcast to the shape of `t[index]`.  Where an index occurs twice, both values are added.
+
+    >>> import numpy as np, tinygrad_np as tg
+    >>> totals = tg.index_add(np.zeros(3), [0, 2, 2], tg.Tensor([1.0, 10.0, 100.0]))
+    >>> totals.data
+    array([  1.,   0., 110.])
+    """
+    shape = np.shape(t)
+    picked = np.broadcast_to(False, shape)[bare(index)].shape
+    return t + scatter(np.broadcast_to(values, picked), index, shape)
+
+
+# -- taking -----------------------------------------------------------------------------------
+
+
 def _untake(g, shape, indices, axis, mode):
     """The transpose of np.take."""
-    if axis is None:
+    if axis is None and len(shape) != 1:
         return _untake(g, (math.prod(shape),), indices, 0, mode).reshape(shape)
+    axis = axis or 0
     axis %= len(shape)
     indices = np.asarray(indices)
     if mode == "wrap":
@@ -115,6 +272,7 @@ def _untake_along(g, shape, indices, axis):
 
 linear(
     np.take,
+    fresh=True,
     transpose=lambda g, shape, indices, axis, mode: _untake(g, shape, indices, axis, mode),
     sample=lambda r: [
         r(r.real(3, 4), [0, 5, 5]),
@@ -128,6 +286,7 @@ linear(
 )
 linear(
     np.take_along_axis,
+    fresh=True,
     transpose=lambda g, shape, indices, axis: _untake_along(g, shape, indices, axis),
     sample=lambda r: [
         r(r.real(3, 4), r.integers(3, 2, 4), 0),
@@ -137,141 +296,6 @@ linear(
         r(r.real(3, 4), r.integers(4, 1, 2), axis=1),
     ],
 )
-
-
-@composite(
-    np.compress,
-    sample=lambda r: [r([True, False, True], r.real(3, 4), 0), r(r.mask(4), r.real(3, 4), axis=-1),
-                      r([False, True], r.real(3, 4))],
-)  # fmt: skip
-def compress(condition, a, axis=None):
-    """The slices along the axis for which the condition holds."""
-    return np.take(a, np.flatnonzero(bare(condition)), axis)
-
-
-@composite(np.extract, sample=lambda r: [r(r.mask(3, 4), r.real(3, 4)), r([1, 0, 2], r.real(3))])
-def extract(condition, arr):
-    """The entries for which the condition holds, in one row."""
-    return np.take(arr, np.flatnonzero(bare(condition)))
-
-
-@composite(
-    np.choose,
-    sample=lambda r: [
-        r(r.integers(3, 4), [r.real(4), r.real(1), r.real()]),
-        r(np.array([-1, 5, 1]), r.real(2, 3), mode="wrap"),
-        r(np.array([[-1], [5], [1]]), [r.real(3, 2), r.real(2)], mode="clip"),
-    ],
-)
-def choose(a, choices, out=None, mode="raise"):
-    """For each entry of `a`, the entry in that place of the choice with that number."""
-    which, *arrays = np.broadcast_arrays(bare(a), *choices)
-    last = len(arrays) - 1
-    if mode == "raise" and np.any((which < 0) | (which > last)):
-        raise ValueError(
-            f"np.choose picks among {len(arrays)} choices, numbered 0 to {last}, and `a` has entries from "
-            f"{which.min()} to {which.max()}.  Pass mode='clip' or mode='wrap', or correct `a`."
-        )
-    which = which % len(arrays) if mode == "wrap" else np.clip(which, 0, last)
-    return np.take_along_axis(np.stack(arrays), which[None], 0)[0]
-
-
-@composite(
-    np.select,
-    sample=lambda r: [r([r.mask(4), r.mask(4)], [r.real(4), r.real(3, 4)], r.real()), r([r.mask(3)], [r.real(3)])],
-)
-def select(condlist, choicelist, default=0):
-    """For each place, the first choice whose condition holds there."""
-    chosen = default
-    for condition, choice in zip(condlist[::-1], choicelist[::-1], strict=True):
-        chosen = np.where(condition, choice, chosen)
-    return chosen
-
-
-@composite(
-    np.delete,
-    sample=lambda r: [r(r.real(3, 4), 1, 0), r(r.real(3, 4), [0, -1], axis=-1), r(r.real(3, 4), slice(2, 9, 3))],
-)
-def delete(arr, obj, axis=None):
-    """The array without some of its slices along the axis."""
-    length = np.size(arr, axis)
-    return np.take(arr, np.delete(np.arange(length), bare(obj)), axis)
-
-
-@composite(
-    np.insert,
-    sample=lambda r: [
-        r(r.real(3, 4), 1, r.real(4), 0),
-        r(r.real(3, 4), 2, r.real(3), axis=1),
-        r(r.real(3, 4), -1, 0.5, axis=-1),
-        r(r.real(3, 4), [1], r.real(3, 2), axis=1),
-        r(r.real(3, 4), [0, 2, 2], r.real(3, 3), axis=1),
-        r(r.real(3, 4), slice(0, 3, 2), r.real(2)),
-        r(r.real(2), 1, r.real(3)),
-    ],
-)
-def insert(arr, obj, values, axis=None):
-    """The array with values put in before some of its slices along the axis."""
-    if axis is None:
-        arr, axis = np.ravel(arr), 0
-    axis %= arr.ndim
-    places = np.arange(arr.shape[axis])[obj] if isinstance(obj, slice) else np.asarray(bare(obj))
-    values = np.reshape(values, (1,) * (arr.ndim - np.ndim(values)) + np.shape(values))
-    if places.ndim == 0:
-        values = np.moveaxis(values, 0, axis)
-    count = values.shape[axis] if places.size == 1 else places.size
-    block = np.broadcast_to(values, (*arr.shape[:axis], count, *arr.shape[axis + 1 :]))
-    # NumPy itself says where each slice of the two goes, on their numbers.
-    order = np.insert(np.arange(arr.shape[axis]), places, arr.shape[axis] + np.arange(count))
-    return np.take(np.concatenate([arr, block], axis, dtype=arr.dtype), order, axis)
-
-
-# -- sorting ----------------------------------------------------------------------------------
-
-
-def _rearranged(a, order, axis):
-    return np.take(a, order) if axis is None else np.take_along_axis(a, order, axis)
-
-
-@composite(
-    np.sort,
-    sample=lambda r: [
-        r(r.real(3, 4)),
-        r(r.real(3, 4), 0),
-        r(r.real(3, 4), axis=None),
-        r(r.real(2, 3, 4), axis=1, kind="stable"),
-        r(r.real(5), stable=True),
-        r(r.real(0)),
-    ],
-)
-def sort(a, axis=-1, kind=None, order=None, *, stable=None):
-    """The entries in ascending order along the axis; the gradient goes back to where each one stood."""
-    return _rearranged(a, np.argsort(bare(a), axis, kind, order, stable=stable), axis)
-
-
-@composite(
-    np.partition,
-    sample=lambda r: [r(r.real(7), 3), r(r.real(4, 5), (1, 2), axis=0), r(r.real(2, 3), 2, axis=None)],
-)
-def partition(a, kth, axis=-1, kind="introselect", order=None):
-    """The entries with those of rank `kth` in their sorted place, smaller before, larger behind."""
-    return _rearranged(a, np.argpartition(bare(a), kth, axis, kind, order), axis)
-
-
-@composite(
-    np.unique,
-    sample=lambda r: [
-        r(r.real(3, 4)),
-        r(np.array([2.0, 1.0, 3.0]), return_index=True, return_inverse=True, return_counts=True),
-        r(r.real(3, 2), axis=0),
-    ],
-)
-def unique(ar, return_index=False, return_inverse=False, return_counts=False, axis=None, **options):
-    """The distinct entries, ascending; the gradient goes to the first of those that are equal."""
-    _, index, *others = np.unique(bare(ar), True, return_inverse, return_counts, axis, **options)
-    values = np.take(ar, index, axis)
-    results = (values, index, *others) if return_index else (values, *others)
-    return results if len(results) > 1 else values
 
 
 # -- diagonals and triangles ------------------------------------------------------------------
@@ -303,6 +327,8 @@ _diagonal_matrix = linear(lambda v, k=0: np.diag(v, k), transpose=lambda g, k: n
 @composite(np.diag, sample=lambda r: [r(r.real(3)), r(r.real(3), k=-1), r(r.real(3, 4), 1), r(r.real(4, 3))])
 def diag(v, k=0):
     """The diagonal of a matrix, or the matrix with this diagonal."""
+    if np.ndim(v) not in (1, 2):
+        raise ValueError(f"np.diag takes one or two axes, not shape {np.shape(v)}.  Write np.diagonal for more.")
     return _diagonal_matrix(v, k) if np.ndim(v) == 1 else np.diagonal(v, k)
 
 
@@ -327,10 +353,6 @@ linear(np.triu, transpose=lambda g, k: np.triu(g, k), sample=_TRIANGLES)
 
 # -- where entries are ------------------------------------------------------------------------
 
-constant(np.argsort, np.lexsort, sample=lambda r: [r(r.real(3, 4)), r(r.real(3, 4), axis=0)])
-constant(np.argpartition, sample=lambda r: [r(r.real(7), 3), r(r.real(3, 5), 2, axis=0)])
-constant(np.searchsorted, np.digitize, sample=lambda r: [r(np.array([-1.0, 0.0, 1.0]), np.array([-1.0, 0.0, 1.0]))])
 constant(np.nonzero, np.argwhere, np.flatnonzero, sample=lambda r: [r(r.real(3, 4)), r(r.mask(5))])
-constant(np.isin, sample=lambda r: [r(np.array([1.0, 2.0, 3.0]), np.array([2.0, 5.0]))])
 constant(np.ix_, sample=lambda r: [r([0, 2], r.mask(3))])
 constant(np.tril_indices_from, np.triu_indices_from, np.diag_indices_from, sample=lambda r: [r(r.real(3, 3))])

@@ -16,7 +16,6 @@ from ..engine.tensor import Tensor
 # Bound once: two look-ups less in the most frequent reductions.
 _add_reduce: Any = np.add.reduce
 _multiply_reduce: Any = np.multiply.reduce
-_logaddexp_reduce: Any = np.logaddexp.reduce
 
 _SMALL = 4096
 """Up to this many entries, filling an array is cheaper than making a broadcast view of one."""
@@ -179,7 +178,7 @@ def average(a, axis=None, weights=None, returned=False, *, keepdims=False):
         result = np.mean(a, axis=axis, keepdims=keepdims)
         total = np.full(result.shape, a.size / result.size, result.dtype)
     else:
-        weights = _aligned(operand(weights), a.shape, axis)
+        weights = aligned_weights(operand(weights), a.shape, axis)
         total = np.sum(np.broadcast_to(weights, a.shape), axis=axis, keepdims=keepdims)
         if not bare(total).all():
             raise ZeroDivisionError(f"np.average over axis {axis} of shape {a.shape}: weights sum to zero.")
@@ -187,7 +186,7 @@ def average(a, axis=None, weights=None, returned=False, *, keepdims=False):
     return (result, total) if returned else result
 
 
-def _aligned(weights, shape, axis):
+def aligned_weights(weights, shape, axis):
     """Weights for some axes, in a shape that broadcasts against all of them."""
     if weights.shape == shape:
         return weights
@@ -335,41 +334,6 @@ _reduce_as(np.add, np.sum)
 _reduce_as(np.multiply, np.prod)
 _reduce_as(np.maximum, np.max)
 _reduce_as(np.minimum, np.min)
-
-
-def _logaddexp_vjp(g, array, out, shape, axis, keepdims, where):
-    # Where all entries are -inf the result is too, and -inf - (-inf) would be nan.
-    top = spread(np.where(np.isneginf(bare(out)), 0, out), shape, axis, keepdims)
-    return _sum_vjp(g, shape, axis, keepdims, where) * np.exp(array - top)
-
-
-_recorded_logaddexp_reduce = op(
-    lambda array, axis=0, dtype=None, out=None, keepdims=False, initial=np._NoValue, where=True: _logaddexp_reduce(
-        array, axis, dtype, None, bool(keepdims), initial, where
-    ),
-    name="logaddexp.reduce",
-    array=_logaddexp_vjp,
-)
-ufunc_method(
-    np.logaddexp,
-    "reduce",
-    sample=lambda r: [r(r.real(3, 4)), r(r.real(3, 4), axis=(0, 1), keepdims=True), r(r.real(2, 3), -1, initial=0.5)],
-)(lambda array, *args, **options: _recorded_logaddexp_reduce(array, *args, **options))
-
-
-def _outer_of(ufunc):
-    @ufunc_method(
-        ufunc,
-        "outer",
-        sample=lambda r: [r(r.positive(2, 3), r.positive(4)), r(r.positive(3), 2.0), r(r.positive(), r.positive(2))],
-    )
-    def outer(a, b):
-        a, b = operand(a), operand(b)
-        return ufunc(a.reshape(a.shape + (1,) * b.ndim), b)
-
-
-for _ufunc in (np.add, np.subtract, np.multiply, np.divide, np.power, np.maximum, np.minimum):
-    _outer_of(_ufunc)
 
 
 # -- without derivatives ------------------------------------------------------------------------

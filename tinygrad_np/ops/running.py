@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..engine.door import RULES, bare
@@ -11,8 +13,8 @@ from .reduce import operand, ufunc_method
 # -- running sums and products ------------------------------------------------------------------
 
 
-def _sum_from(g, axis):
-    """From each entry the sum to the end."""
+def sum_from(g: Any, axis: int) -> Any:
+    """From each entry the sum to the end: the transpose of a running sum."""
     return np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis)
 
 
@@ -31,7 +33,7 @@ def _accumulations(r):
 linear(
     np.cumsum,
     run=lambda a, axis=None, dtype=None, out=None: np.asarray(a).cumsum(axis, dtype),
-    transpose=lambda g, shape, axis: _sum_from(g, 0 if axis is None else axis).reshape(shape),
+    transpose=lambda g, shape, axis: sum_from(g, 0 if axis is None else axis).reshape(shape),
     sample=_accumulations,
 )
 
@@ -42,25 +44,35 @@ def _shifted(x, width):
     return np.concatenate([x[..., width:], zeros], axis=-1)
 
 
-def _cumprod_vjp(g, a, out, shape, axis):
-    """d/da[i] = (product before i) * s[i], where s[i] = g[i] + a[i + 1] * s[i + 1].
+def pulled_through(g: Any, factor: Any) -> Any:
+    """The gradients s of running results along the last axis: s[i] = g[i] + factor[i] * s[i + 1].
 
-    The recurrence is solved in log(n) steps over windows of doubling width, without dividing, so that
-    zeros among the entries do no harm.
+    `factor[i]` is the derivative of result i + 1 with respect to result i.  The recurrence is solved in
+    log(n) steps over windows of doubling width, without dividing, so that zeros do no harm.
     """
+    if g.shape[-1] < 2:
+        return g
+    total, factor = g, np.concatenate([factor, np.zeros((*g.shape[:-1], 1), g.dtype)], axis=-1)
+    width = 1
+    while width < g.shape[-1]:
+        total = total + factor * _shifted(total, width)
+        factor = factor * _shifted(factor, width)
+        width *= 2
+    return total
+
+
+def _cumprod_vjp(g, a, out, shape, axis):
+    """d/da[i] = (product before i) * s[i], where s[i] = g[i] + a[i + 1] * s[i + 1]."""
     if not g.size:
         return g.reshape(shape)
     if axis is None:
         a, axis = a.reshape(-1), 0
-    a, out, total = (np.moveaxis(x, axis, -1) for x in (a, out, g))
-    factor = _shifted(a, 1)
-    width = 1
-    while width < a.shape[-1]:
-        total = total + factor * _shifted(total, width)
-        factor = factor * _shifted(factor, width)
-        width *= 2
+    # Where no product is 0, or has lost digits on the way to 0, dividing is exact and takes one pass.
+    if np.abs(bare(out)).min() > np.finfo(out.dtype).tiny:
+        return (sum_from(g * out, axis) / a).reshape(shape)
+    a, out, g = (np.moveaxis(x, axis, -1) for x in (a, out, g))
     before = np.concatenate([np.ones((*a.shape[:-1], 1), a.dtype), out[..., :-1]], axis=-1)
-    return np.moveaxis(before * total, -1, axis).reshape(shape)
+    return np.moveaxis(before * pulled_through(g, a[..., 1:]), -1, axis).reshape(shape)
 
 
 op(

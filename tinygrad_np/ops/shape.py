@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from ..engine.door import RULES, bare, is_tensor
 from ..engine.op import composite, constant, linear
-from ..errors import NoRuleError
+from ..errors import InPlaceError, NoRuleError
 
 # `run` calls the method of the array where NumPy's function would only look for it: that search costs
 # more than most of these do.
@@ -223,6 +224,68 @@ linear(
         r(r.real(0), 1),
     ],
 )
+
+# -- windows ----------------------------------------------------------------------------------
+
+
+def _overlap_add(windows, length, axis):
+    """The sum of windows that overlap, each from its place along the axis on."""
+    count, width = windows.shape[axis], windows.shape[-1]
+    out = np.zeros((*windows.shape[:axis], length, *windows.shape[axis + 1 : -1]), windows.dtype)
+    before = (slice(None),) * axis
+    # One pass per place in the window or per window, whichever are fewer.
+    if width <= count:
+        for i in range(width):
+            out[(*before, slice(i, i + count))] += windows[..., i]
+    else:
+        windows = np.moveaxis(windows, -1, axis + 1)
+        for i in range(count):
+            out[(*before, slice(i, i + width))] += windows[(*before, i)]
+    return out
+
+
+_windows = linear(
+    lambda x, width, axis: np.lib.stride_tricks.sliding_window_view(x, width, axis),
+    transpose=lambda g, shape, axis: _overlapped(g, shape[axis], axis),
+    name="windows",
+    fresh=True,
+)
+_overlapped: Any = linear(
+    _overlap_add,
+    transpose=lambda g, shape, axis: _windows(g, shape[-1], axis),
+    name="overlap_add",
+)
+
+
+@composite(
+    np.lib.stride_tricks.sliding_window_view,
+    sample=lambda r: [
+        r(r.real(6), 3),
+        r(r.real(6), 5),
+        r(r.real(3, 4), (2, 3)),
+        r(r.real(3, 4), 2, axis=-1),
+        r(r.real(3, 4, 2), (2, 2), axis=(1, 0)),
+        r(r.real(7), (2, 3), axis=(0, 0)),
+        r(r.real(4, 2), window_shape=4, axis=0),
+        r(r.real(), ()),
+    ],
+)
+def sliding_window_view(x, window_shape, axis=None, *, subok=False, writeable=False):
+    """All windows of a shape, read-only; the gradient of an entry is the sum over those it lies in."""
+    if writeable:
+        raise InPlaceError(
+            f"sliding_window_view(..., writeable=True) of shape {np.shape(x)}: writes into a window would reach its "
+            "neighbours, and the tape cannot follow a write.  Leave writeable= away, and make new tensors."
+        )
+    widths = (window_shape,) if np.ndim(window_shape) == 0 else tuple(window_shape)
+    axes = range(x.ndim) if axis is None else (axis,) if np.ndim(axis) == 0 else axis
+    if len(widths) != len(axes):
+        raise ValueError(f"sliding_window_view takes a width per axis: {widths} do not fit axes {tuple(axes)}")
+    ndim = x.ndim
+    for width, i in zip(widths, axes, strict=True):
+        x = _windows(x, width, range(ndim)[i])
+    return x
+
 
 # -- another dtype ----------------------------------------------------------------------------
 

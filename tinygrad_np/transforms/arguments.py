@@ -80,8 +80,8 @@ class Arguments:
         for i, arg in zip(wanted, self.given, strict=True):
             if is_setting(arg):
                 raise DtypeError(
-                    f"{transform} differentiates with respect to arrays, and argument {i} holds none: {str(arg)[:60]!r} "
-                    f"({type(arg).__name__}).  Name another argument in argnums."
+                    f"{transform} differentiates with respect to arrays, and argument {i} holds none: "
+                    f"{str(arg)[:60]!r} ({type(arg).__name__}).  Name another argument in argnums."
                 )
         by_position = dict(zip([i % len(args) for i in wanted], self.tensors, strict=True))
         self.args = [by_position.get(i, value) for i, value in enumerate(args)]
@@ -110,8 +110,8 @@ def split_aux(out: Any, has_aux: bool, transform: str) -> tuple[Any, Any]:
     if not (isinstance(out, tuple) and len(out) == 2):
         shown = f"a tuple of length {len(out)}" if isinstance(out, tuple) else f"a {type(out).__name__}"
         raise TypeError(
-            f"{transform} with has_aux=True needs a function that gives (value, aux), and this one gave {shown}.  Return "
-            "a pair, or leave has_aux= away."
+            f"{transform} with has_aux=True needs a function that gives (value, aux), and this one gave {shown}.  "
+            "Return a pair, or leave has_aux= away."
         )
     return out
 
@@ -147,8 +147,8 @@ def _tangent(t: Any, node: Node, lift: bool) -> Any:
     array = plain(t)
     if array.dtype.kind == "c" and node.dtype.kind != "c":
         raise DtypeError(
-            f"the tangent of a real argument of shape {node.shape} holds real numbers, not {array.dtype}.  Make the argument "
-            "complex to move it off the real axis."
+            f"the tangent of a real argument of shape {node.shape} holds real numbers, not {array.dtype}.  Make the "
+            "argument complex to move it off the real axis."
         )
     if lift and type(t) is not Batched:
         return as_tensor(t)

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -28,8 +28,8 @@ class FunctionRule:
     """
 
     kind, fresh, results = "function", False, True
-    inputs: tuple[str, ...] = ()
-    metadata: dict[str, Any] = {}
+    inputs: ClassVar[tuple[str, ...]] = ()
+    metadata: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, function: Callable[..., Any], wanted: tuple[int, ...]) -> None:
         self.function, self.wanted = function, wanted
@@ -117,8 +117,8 @@ def _sources(roots: list[Node], begin: int, f: Callable[..., Any]) -> tuple[Node
     for node in inside:
         if node.rule is None and node.requires_grad:
             raise AutogradError(
-                f"{getattr(f, '__name__', 'a function')} under checkpoint makes {node.describe()}, which requires grad, "
-                "and would make another one when run again.  Make it outside and use it inside."
+                f"{getattr(f, '__name__', 'a function')} under checkpoint makes {node.describe()}, which requires "
+                "grad, and would make another one when run again.  Make it outside and use it inside."
             )
     return tuple(found)
 
@@ -168,9 +168,9 @@ class _Recomputed(FunctionRule):
                 ]
                 if [_fingerprint(o.data) for o in outs] != fingerprints:
                     raise BackwardError(
-                        f"{self.name} under checkpoint gave other numbers when it was run again for its gradient: it draws "
-                        "random numbers, or uses something that has changed since.  Draw them outside and pass them in; "
-                        "update parameters after backward()."
+                        f"{self.name} under checkpoint gave other numbers when it was run again for its gradient: it "
+                        "draws random numbers, or uses something that has changed since.  Draw them outside and pass "
+                        "them in; update parameters after backward()."
                     )
                 yield outs
         finally:
@@ -206,8 +206,8 @@ def custom_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
         for leaf in tree_leaves(out):
             if isinstance(leaf, Tensor) and leaf.requires_grad:
                 raise DetachError(
-                    f"{getattr(f, '__name__', 'a function')} with a custom gradient uses a tensor that requires grad and "
-                    "that is no argument: its gradient would be cut silently.  Pass it as an argument."
+                    f"{getattr(f, '__name__', 'a function')} with a custom gradient uses a tensor that requires grad "
+                    "and that is no argument: its gradient would be cut silently.  Pass it as an argument."
                 )
         mode = recording.get()
         wanted = tuple([i for i, t in enumerate(tensors) if t.requires_grad])
@@ -230,8 +230,9 @@ def _called(f: Callable[..., Any], args: list[Any], options: dict) -> tuple[Any,
     result = f(*args, **options)
     if not (isinstance(result, tuple) and len(result) == 2 and callable(result[1])):
         raise TypeError(
-            f"{getattr(f, '__name__', 'a function')} with a custom gradient returned a {type(result).__name__}, not a pair "
-            "(value, pull).  Return the value, and the function from its cotangent to the gradients of the arguments."
+            f"{getattr(f, '__name__', 'a function')} with a custom gradient returned a {type(result).__name__}, not a "
+            "pair (value, pull).  Return the value, and the function from its cotangent to the gradients of the "
+            "arguments."
         )
     return result
 

@@ -68,8 +68,8 @@ def _check_real(given: Arguments) -> None:
     for node in given.nodes:
         if node.dtype.kind == "c":
             raise DtypeError(
-                f"{given.transform} of a function of complex numbers, here of shape {node.shape}: one number per pair of "
-                "entries does not say how the real and the imaginary part move.  Write the function of the real and "
+                f"{given.transform} of a function of complex numbers, here of shape {node.shape}: one number per pair "
+                "of entries does not say how the real and the imaginary part move.  Write the function of the real and "
                 "the imaginary part, f(x + 1j * y), or use vjp and jvp."
             )
 
@@ -107,7 +107,8 @@ def _columns(outs: list[Any], given: Arguments, lift: bool) -> list[list[Any]]:
     def walk(starts: list[Any]) -> list[Any]:
         found = pushed(outs, dict(zip(nodes, starts, strict=True)), lift)
         still = [np.zeros(np.shape(o), getattr(o, "dtype", float)) for o in outs]
-        return [found.get(getattr(o, "node", None), zero) for o, zero in zip(outs, still, strict=True)]
+        roots: list[Any] = [getattr(o, "node", None) for o in outs]
+        return [found.get(root, zero) for root, zero in zip(roots, still, strict=True)]
 
     whole = _all_passes(walk, list(given.nodes.values()), _largest(outs))
     ends = np.cumsum([0, *[math.prod(node.shape) for node in nodes]])

@@ -51,8 +51,8 @@ def _check_alike(tree: Any, others: tuple, alike: Callable[[Any], bool]) -> None
     for other in others:
         if not alike(other):
             raise ShapeError(
-                f"two structures do not match: {_outline(tree)} stands where the other has {_outline(other)}.  Give both "
-                "the same keys, lengths and classes."
+                f"two structures do not match: {_outline(tree)} stands where the other has {_outline(other)}.  Give "
+                "both the same keys, lengths and classes."
             )
 
 

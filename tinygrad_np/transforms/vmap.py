@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.batched import Batched, level_of, levels, running
+from ..engine.batched import Batched, level_of, levels, running, stack
 from ..engine.tensor import Tensor
 from ..errors import BatchError, LoopWarning, ShapeError
 from .trees import tree_leaves, tree_map
@@ -58,14 +58,14 @@ def _axes_of(args: tuple, in_axes: Any) -> list[Any]:
         return [in_axes] * len(args)
     if len(in_axes) != len(args):
         raise ShapeError(
-            f"vmap was given in_axes for {len(in_axes)} arguments, and the call has {len(args)}.  Give one axis, or one "
-            "(None for an argument without examples) per argument."
+            f"vmap was given in_axes for {len(in_axes)} arguments, and the call has {len(args)}.  Give one axis, or "
+            "one (None for an argument without examples) per argument."
         )
     return list(in_axes)
 
 
 def _number_of_examples(args: tuple, axes: list[Any]) -> int:
-    lengths = {}
+    lengths: dict[int, Any] = {}
     for i, (arg, axis) in enumerate(zip(args, axes, strict=True)):
         for leaf in tree_leaves(arg) if axis is not None else ():
             shape = np.shape(leaf)
@@ -88,7 +88,7 @@ def _at_once(f: Callable[..., Any], args: tuple, axes: list[Any], n: int, out_ax
     level = next(levels)
 
     def batch(leaf: Any, axis: int) -> Batched:
-        array = leaf if isinstance(leaf, Tensor | Batched) else np.asarray(leaf)
+        array: Any = leaf if isinstance(leaf, Tensor | Batched) else np.asarray(leaf)
         return Batched(np.moveaxis(array, axis, 0) if axis else array, level)
 
     def whole(out: Any) -> Any:
@@ -126,4 +126,4 @@ def _one_by_one(f: Callable[..., Any], args: tuple, axes: list[Any], n: int, out
         ])
         for i in range(n)
     ]  # fmt: skip
-    return tree_map(lambda *leaves: np.stack(leaves, axis=out_axes), *results)
+    return tree_map(lambda *leaves: stack(list(leaves), out_axes), *results)

@@ -32,6 +32,11 @@ def values(args, level):
     return args.value if is_batch(args, level) else args
 
 
+def whole_of(result, level):
+    """A whole batch, of a result that is one already."""
+    return result.value if is_batch(result, level) else result
+
+
 def length(args, level):
     """The number of examples."""
     for x in args:
@@ -65,6 +70,7 @@ def shifted(axis, ndim):
 
 @cache
 def signature(function):
+    """The signature of a function, looked up once."""
     return inspect.signature(function)
 
 

@@ -6,13 +6,16 @@ import numpy as np
 
 from ...engine.batched import BATCH_RULES, Batched
 from ...errors import BatchError
-from .. import nn, reduce
-from .arguments import aligned, bound, is_batch, length, lengthened, rule, shifted, signature
+from .. import losses, nn, norms, reduce
+from .arguments import aligned, bound, is_batch, length, lengthened, rule, shifted, signature, whole_of
 
 # -- entries --------------------------------------------------------------------------------------
 
 
-@rule("elementwise", np.where, np.clip, np.round, np.around, np.isclose, np.nan_to_num, np.real, np.imag)
+@rule(
+    "elementwise", np.where, np.clip, np.round, np.around, np.isclose, np.nan_to_num, np.real, np.imag, np.isneginf,
+    np.isposinf, np.fix, np.copy, np.iscomplex, np.isreal,
+)  # fmt: skip
 def entries(function, level, args, options):
     """Axes are matched from the right, so that of the examples has to stay in front."""
     ndim = max([np.ndim(x) for x in (*args, *options.values())])
@@ -102,6 +105,19 @@ def _along_one(function, level, args, options):
     return function(array, axis=shifted(0 if axis is None else axis, ndim), **call)
 
 
+@rule(
+    np.fft.fft, np.fft.ifft, np.fft.rfft, np.fft.irfft, np.fft.hfft, np.fft.ihfft, np.fft.fftshift, np.fft.ifftshift,
+)  # fmt: skip
+def _fourier(function, level, args, options):
+    call = bound(function, args, options)
+    first, a = next(iter(call.items()))
+    several = "axes" in signature(function).parameters
+    name = "axes" if several else "axis"
+    if call.get(name) is None:
+        call[name] = range(a.ndim) if several else -1
+    return function(**{**call, first: a.value, name: shifted(call[name], a.ndim)})
+
+
 @rule(np.take_along_axis)
 def _take_along_axis(function, level, args, options):
     call = bound(function, args, options)
@@ -114,7 +130,25 @@ def _take_along_axis(function, level, args, options):
     return function(arr, indices, shifted(axis, arr.ndim - 1))
 
 
-@rule(np.repeat, np.take)
+@rule(np.take)
+def _take(function, level, args, options):
+    call = bound(function, args, options)
+    a, indices, axis = call.pop("a"), call.pop("indices"), call.pop("axis", None)
+    if not is_batch(indices, level):
+        if axis is None:
+            return np.take(a.value.reshape(a.value.shape[0], -1), indices, 1, **call)
+        return np.take(a.value, indices, shifted(axis, a.ndim), **call)
+    if not is_batch(a, level):
+        taken = np.take(a, indices.value, axis, **call)
+        return taken if axis is None else np.moveaxis(taken, shifted(axis, np.ndim(a)) - 1, 0)
+    if axis is not None and a.ndim != 1:
+        raise BatchError("np.take has no rule for a batch of arrays with indices of their own along an axis.")
+    n = a.value.shape[0]
+    picked = np.take_along_axis(a.value.reshape(n, -1), indices.value.reshape(n, -1), 1)
+    return picked.reshape(indices.value.shape)
+
+
+@rule(np.repeat)
 def _repeat(function, level, args, options):
     call = bound(function, args, options)
     (first, array), (other, by), *_ = call.items()
@@ -127,6 +161,42 @@ def _repeat(function, level, args, options):
 
 
 # -- ops that compute on arrays only --------------------------------------------------------------
+
+
+def _decomposed(written):
+    """A rule for what is one op for arrays: run it as others, each of which has a rule."""
+    return lambda function, level, args, options: whole_of(written(*args, **options), level)
+
+
+def _cross_entropy(logits, labels, axis=-1):
+    scores = nn.log_softmax(logits, axis)
+    if np.ndim(labels) == np.ndim(logits):
+        picked = np.sum(scores * labels, axis=axis)
+    else:
+        picked = np.squeeze(np.take_along_axis(scores, np.expand_dims(labels, axis), axis), axis)
+    return -np.mean(picked)
+
+
+def _binary_cross_entropy_with_logits(logits, labels):
+    return np.mean(nn.softplus(logits) - logits * labels)
+
+
+def _softmax_minus_one_hot(x, labels, axis):
+    shape = [n if i == axis % x.ndim else 1 for i, n in enumerate(x.shape)]
+    classes = np.arange(x.shape[axis]).reshape(shape)
+    return nn.softmax(x, axis) - (classes == np.expand_dims(labels, axis))
+
+
+BATCH_RULES[losses._softmax_minus_one_hot] = _decomposed(_softmax_minus_one_hot)
+BATCH_RULES[losses.cross_entropy] = _decomposed(_cross_entropy)
+BATCH_RULES[losses.binary_cross_entropy_with_logits] = _decomposed(_binary_cross_entropy_with_logits)
+BATCH_RULES[losses.mse] = _decomposed(lambda prediction, target: np.mean((prediction - target) ** 2))
+
+
+@rule(norms._norm2)
+def _norm2(function, level, args, options):
+    call = bound(function, args, options)
+    return _over_axes(np.linalg.norm, level, call, None) if call["x"].ndim else np.abs(call["x"].value)
 
 
 @rule(reduce._recorded_spread)

@@ -79,6 +79,26 @@ def _diagonal(function, level, args, options):
     return function(a.value, **axes, **call)
 
 
+@rule(np.flipud, np.fliplr)
+def _flipped(function, level, args, options):
+    return np.flip(args[0].value, 1 if function is np.flipud else 2)
+
+
+@rule(np.atleast_1d, np.atleast_2d, np.atleast_3d)
+def _at_least(function, level, args, options):
+    if len(args) != 1:
+        raise BatchError(f"np.{function.__name__} has no rule for a batch of several arrays.")
+    shape = function(np.broadcast_to(np.zeros(()), args[0].shape)).shape
+    return args[0].value.reshape((args[0].value.shape[0], *shape))
+
+
+@rule(index._put_diagonal)
+def _put_diagonal(function, level, args, options):
+    values_, into, offset, axis1, axis2 = bound(function, args, options).values()
+    n, ndim = values_.value.shape[0], len(into)
+    return function(values_.value, (n, *into), offset, shifted(axis1, ndim), shifted(axis2, ndim))
+
+
 # -- joining and splitting ------------------------------------------------------------------------
 
 

@@ -1,0 +1,199 @@
+"""Profiling: the time and the bytes of each op, forward and backward."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from .door import RULES, built
+from .op import OPS, Op, Variadic
+from .tape import PROJECTION, Node, recording
+
+
+@dataclass
+class OpProfile:
+    """What one op cost: seconds, and bytes of the arrays it made."""
+
+    name: str
+    calls: int = 0
+    forward: float = 0.0
+    backward: float = 0.0
+    bytes: int = 0
+    gradient_bytes: int = 0
+    kept_bytes: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """Both directions together."""
+        return self.forward + self.backward
+
+
+@dataclass
+class Profile:
+    """What `profile()` gives: `print(p)` is a table, `p.ops` the rows, the most expensive first."""
+
+    rows: dict[str, OpProfile] = field(default_factory=dict)
+    seconds: float = 0.0
+    watching: Any = None  # a debug mode around the profile goes on
+    _started: list[float] = field(default_factory=list)
+    _inside: list[float] = field(default_factory=list)
+    _kept: set[int] = field(default_factory=set)
+
+    @property
+    def ops(self) -> list[OpProfile]:
+        """A row per op, the most expensive first."""
+        return sorted(self.rows.values(), key=lambda row: -row.seconds)
+
+    def row(self, name: str) -> OpProfile:
+        """The row of an op, new if it has none yet."""
+        return self.rows.setdefault(name, OpProfile(name))
+
+    def __str__(self) -> str:
+        lines = [
+            "op                       calls  forward ms  backward ms  % of time  made MB  gradients MB  kept MB",
+            *(_line(row, self.seconds) for row in self.ops),
+        ]
+        total = sum(row.seconds for row in self.ops)
+        lines.append(f"{1e3 * self.seconds:.3f} ms in all, {1e3 * (self.seconds - total):.3f} ms of it outside of ops")
+        return "\n".join(lines)
+
+    # -- what ops and walks report, as they do to a debug mode ---------------------------------
+
+    def recorded(self, node: Node, out: Any) -> None:
+        """Count the arrays that the tape keeps for the backward pass."""
+        if self.watching is not None:
+            self.watching.recorded(node, out)
+        if node.rule is PROJECTION:
+            return
+        row = self.row(node.rule.op.title)
+        for value in _arrays(node.kept):
+            # Two rules that keep the same array, or a view of it, keep it once.
+            owner = value if value.base is None else value.base
+            if id(owner) not in self._kept:
+                self._kept.add(id(owner))
+                row.kept_bytes += value.nbytes
+
+    def pulling(self, node: Node) -> None:
+        """A rule begins."""
+        if self.watching is not None:
+            self.watching.pulling(node)
+        self.enter()
+
+    def pulled(self, node: Node, wanted: tuple[int, ...], gradients: tuple) -> None:
+        """A rule has ended."""
+        row = self.row(node.rule.op.title)
+        row.backward += self.leave()
+        row.gradient_bytes += sum(value.nbytes for value in _arrays(gradients))
+        if self.watching is not None:
+            self.watching.pulled(node, wanted, gradients)
+
+    def enter(self) -> None:
+        """Start the clock of an op; that of the one around it stops."""
+        self._inside.append(0.0)
+        self._started.append(perf_counter())
+
+    def leave(self) -> float:
+        """The seconds since `enter`, without those of ops inside."""
+        seconds = perf_counter() - self._started.pop()
+        own = seconds - self._inside.pop()
+        if self._inside:
+            self._inside[-1] += seconds
+        return own
+
+
+def _arrays(values: Any) -> Iterator[np.ndarray]:
+    for value in values if isinstance(values, tuple | list) else (values,):
+        if isinstance(value, tuple | list):
+            yield from _arrays(value)
+        elif isinstance(value, np.ndarray | np.generic) or hasattr(value, "nbytes"):
+            yield np.asarray(getattr(value, "data", value) if not isinstance(value, np.ndarray | np.generic) else value)
+
+
+def _line(row: OpProfile, seconds: float) -> str:
+    share = 100 * row.seconds / seconds if seconds else 0.0
+    megabytes = (f"{n / 1e6:.2f}" for n in (row.bytes, row.gradient_bytes, row.kept_bytes))
+    made, gradients, kept = megabytes
+    return (
+        f"{row.name[:24]:24} {row.calls:5d}  {1e3 * row.forward:10.3f}  {1e3 * row.backward:11.3f}  {share:9.1f}"
+        f"  {made:>7}  {gradients:>12}  {kept:>7}"
+    )
+
+
+_switching = threading.Lock()
+_running = 0
+
+
+@contextmanager
+def profile() -> Iterator[Profile]:
+    """Measure each op inside the block: how often it ran, its time and bytes, forward and backward.
+
+    Times are seconds of the wall clock, each op without those that it calls; bytes are those of the arrays
+    made, of the gradients, and of what the tape keeps for the backward pass.
+
+    >>> import numpy as np, tinygrad_np as tg
+    >>> x = tg.Tensor(np.ones((100, 100)), requires_grad=True)
+    >>> with tg.profile() as p:
+    ...     np.sum(np.tanh(x @ x)).backward()
+    >>> {row.name: (row.calls, row.bytes) for row in p.ops}["np.tanh"]
+    (1, 80000)
+    >>> print(p)  # doctest: +ELLIPSIS
+    op                       calls  forward ms  backward ms  % of time  made MB  gradients MB  kept MB
+    ...
+    """
+    outside = recording.get()
+    result = Profile(watching=outside if outside not in (True, False) else None)
+    _instrument(+1)
+    token = recording.set(result if outside else False)
+    started = perf_counter()
+    try:
+        yield result
+    finally:
+        result.seconds = perf_counter() - started
+        recording.reset(token)
+        _instrument(-1)
+
+
+def _instrument(change: int) -> None:
+    """Time the functions of all ops while some profile runs, and only then: not even a test is left for other times."""
+    global _running
+    with _switching:
+        _running += change
+        if _running == 1 and change == 1:
+            for function in list(RULES):
+                built(function)
+            for op in OPS:
+                _replace(op, _timed(op))
+        elif _running == 0:
+            for op in OPS:
+                _replace(op, op.function)
+
+
+def _replace(op: Op, function: Callable[..., Any]) -> None:
+    if isinstance(op, Variadic):
+        op.run = function
+    else:
+        op.call.__globals__["function"] = function
+
+
+def _timed(op: Op) -> Callable[..., Any]:
+    def run(*args: Any, **options: Any) -> Any:
+        mode = recording.get()
+        if not isinstance(mode, Profile):
+            return op.function(*args, **options)
+        mode.enter()
+        row = mode.row(op.title)
+        try:
+            out = op.function(*args, **options)
+        finally:
+            row.forward += mode.leave()
+        row.calls += 1
+        row.bytes += sum(array.nbytes for array in _arrays(out))
+        return out
+
+    return run
