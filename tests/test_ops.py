@@ -163,16 +163,41 @@ def test_second_derivative(function, call):
     case = Case(function, call)
     if not case.arrays:
         pytest.skip("nothing to differentiate in this call")
-    directions = directions_for(case.arrays, seed=3)
+    check_next_order(slope_along(case.weighted, case.arrays, seed=3), case.arrays)
 
-    def along(*arrays):
-        grads = tg.grad(case.weighted, all_argnums(case.arrays))(*arrays)
-        return sum(np.sum(np.real(np.sin(g) * d)) for g, d in zip(grads, directions, strict=True))
 
-    seconds = tg.grad(along, all_argnums(case.arrays))(*case.arrays)
-    others = directions_for(case.arrays, seed=4)
-    numeric = slope(along, case.arrays, others)
-    np.testing.assert_allclose(inner(seconds, others), numeric, rtol=1e-6, atol=1e-7)
+@pytest.mark.parametrize(("function", "call"), DIFFERENTIABLE)
+def test_third_derivative(function, call):
+    case = Case(function, call)
+    if not case.arrays:
+        pytest.skip("nothing to differentiate in this call")
+    second = slope_along(slope_along(case.weighted, case.arrays, seed=3), case.arrays, seed=5)
+    try:
+        check_next_order(second, case.arrays)
+    except tg.errors.BackwardError as error:
+        # The determinant of a singular matrix has two, and refuses the third.
+        assert "no derivative of this order here" in str(error)
+
+
+def slope_along(f, arrays, seed):
+    """One number from the gradient of f, not linear in it so that no derivative is lost by symmetry."""
+    directions = directions_for(arrays, seed)
+    # Within a period of the sine, or differences would miss it.
+    scale = max([1.0, *[np.max(np.abs(g), initial=0) for g in tg.grad(f, all_argnums(arrays))(*arrays)]])
+
+    def along(*xs):
+        grads = tg.grad(f, all_argnums(arrays))(*xs)
+        return sum(np.sum(np.real(np.sin(g / scale) * d)) for g, d in zip(grads, directions, strict=True))
+
+    return along
+
+
+def check_next_order(f, arrays):
+    gradients = tg.grad(f, all_argnums(arrays))(*arrays)
+    directions = directions_for(arrays, seed=4)
+    scale = max([1.0, *[np.max(np.abs(g), initial=0) for g in gradients]])
+    numeric = slope(f, arrays, directions)
+    np.testing.assert_allclose(inner(gradients, directions), numeric, rtol=1e-6, atol=1e-7 * scale)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])

@@ -1,6 +1,6 @@
 """The function behind each op: runs it on arrays, and records a node where a gradient is wanted.
 
-It is built once per op from a template, because what costs in an autograd for small arrays is
+Its text is written once per op from a template, because what costs in an autograd for small arrays is
 generality: a loop over the inputs, a test that comes out the same at every call.  For
 `elementwise(np.multiply, x=lambda y: y, y=lambda x: x)` the template gives
 
@@ -107,8 +107,34 @@ def call({parameters}):{unpack}{bare}
 """
 
 
+_AT_FIRST = """
+def call(*args, **options):
+    take_shape(call)
+    return call(*args, **options)
+"""
+
+
 def fixed_call(op: Any) -> Callable[..., Any]:
-    """The function of an op with a fixed number of arrays."""
+    """The function of an op with a fixed number of arrays; its text is written and compiled when it is first called."""
+    scope = {
+        **_RECORDING, "as_array": as_array, "function": op.function, "op": op, "recover": recover,
+        "Batched": Batched, "at_one_level": at_one_level, "recording_now": recording.get,
+        "unrecorded": unrecorded, "constant_node": constant_node, "plain": plain,
+        "record_results": record_results, "patterns": op.patterns,
+        # A Python number stays one where it takes the array's dtype; other rules want axes.
+        "plain_types": _ARRAYS | {int, float, bool, complex} if op.numbers else _ARRAYS,
+        "take_shape": lambda call: _take_shape(call, _call_source(op)),
+    }  # fmt: skip
+    return build(_AT_FIRST, scope, "call")
+
+
+def _take_shape(call: Any, source: str) -> None:
+    # The function itself changes, and not what names it: methods and tables hold it already.
+    written = build(source, {}, "call")
+    call.__defaults__, call.__code__ = written.__defaults__, written.__code__
+
+
+def _call_source(op: Any) -> str:
     names = op.inputs
     optional = {name: "=None" for name in names if name in op.optional}
     parameters = [name + optional.get(name, "") for name in names]
@@ -130,17 +156,7 @@ def fixed_call(op: Any) -> Callable[..., Any]:
         nodes=", ".join(f"{x}_node or constant_node({x})" for x in names),
         node_meta="(meta, options) if meta or options else None" if has_meta else "None",
     )
-    source += "    return record_results(pattern, inputs, kept, meta, out, mode)" if op.results else _RECORD
-    scope = {
-        **_RECORDING, "as_array": as_array, "function": op.function, "op": op, "recover": recover,
-        "Batched": Batched, "at_one_level": at_one_level,
-        "recording_now": recording.get,
-        "unrecorded": unrecorded, "constant_node": constant_node, "plain": plain,
-        "record_results": record_results, "patterns": op.patterns,
-        # A Python number stays one where it takes the array's dtype; other rules want axes.
-        "plain_types": _ARRAYS | {int, float, bool, complex} if op.numbers else _ARRAYS,
-    }  # fmt: skip
-    return build(source, scope, "call")
+    return source + ("    return record_results(pattern, inputs, kept, meta, out, mode)" if op.results else _RECORD)
 
 
 def _kept_source(op: Any) -> str:

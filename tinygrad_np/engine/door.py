@@ -13,12 +13,6 @@ RULES: dict[Any, Callable[..., Any]] = {}
 """From a NumPy function (or a ufunc and the name of its method) to what runs it on tensors."""
 
 
-def built(function: Any) -> Callable[..., Any]:
-    """The rule of a function.  Most are built when first asked for: 150 at import would be slow."""
-    rule = RULES[function]
-    return rule.build() if hasattr(rule, "build") else rule
-
-
 def is_tensor(value: Any) -> bool:
     """Whether `value` is a Tensor; the class itself is defined later, on top of this table."""
     return hasattr(value, "requires_grad") and hasattr(value, "node")

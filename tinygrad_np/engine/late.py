@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .door import RULES, bare, built
+from .door import RULES, bare
 from .tape import recording
 
 
@@ -27,7 +27,7 @@ class late:
     def __get__(self, instance: Any, owner: type) -> Any:
         if self.function not in RULES:
             raise AttributeError(f"{owner.__name__} has no method {self.name!r}: {self.function!r} has no rule")
-        rule = built(self.function)
+        rule = RULES[self.function]
         method = (lambda self, other: rule(other, self)) if self.reflected else rule
         setattr(owner, self.name, method)
         _settled.setdefault(self.function, []).append((owner, self))

@@ -232,26 +232,7 @@ def _declare(kind: str, function: Any, options: dict[str, Any]) -> Any:
     made = Op(kind, run or function, options, public=function, **settings)
     if sample is None and function.__name__[0] in "_<":
         sample = UNLISTED
-    # A function of NumPy is found through the table at each call; any other name is bound to what is returned here.
-    through_door = function_name(function).startswith("np.")
-    call = _first_call(made, (function, *also)) if through_door else fixed_call(made)
-    return _register(made, call, function, also, sample)
-
-
-def _first_call(made: Op, names: tuple) -> Callable[..., Any]:
-    """Stands in for the call of an op until it is used, and then has it built."""
-
-    def build() -> Callable[..., Any]:
-        made.call = functools.update_wrapper(fixed_call(made), names[0])
-        made.call.op = made  # type: ignore[attr-defined]
-        RULES.update(dict.fromkeys(names, made.call))
-        return made.call
-
-    def first_call(*args: Any, **options: Any) -> Any:
-        return build()(*args, **options)
-
-    first_call.build = build  # type: ignore[attr-defined]
-    return first_call
+    return _register(made, fixed_call(made), function, also, sample)
 
 
 def _register(made: Op, call: Any, function: Any, also: tuple, sample: Any) -> Any:

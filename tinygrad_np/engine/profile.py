@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from .door import RULES, built
 from .op import OPS, Op, Variadic
 from .tape import PROJECTION, Node, recording
 
@@ -165,8 +164,6 @@ def _instrument(change: int) -> None:
     with _switching:
         _running += change
         if _running == 1 and change == 1:
-            for function in list(RULES):
-                built(function)
             for op in OPS:
                 _replace(op, _timed(op))
         elif _running == 0:

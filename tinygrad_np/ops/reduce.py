@@ -169,6 +169,7 @@ linear(np.mean, run=_mean, transpose=_mean_vjp, sample=_large_too)
         r(r.real(3, 4), 1, r.positive(4), True),
         r(r.real(2, 3, 4), axis=(2, 0), weights=r.positive(4, 2), keepdims=True),
         r(r.real(3, 4), axis=0, returned=True),
+        r(r.real(2, 3), axis=1, weights=[1, 2, 3], returned=True),
     ],
 )
 def average(a, axis=None, weights=None, returned=False, *, keepdims=False):
@@ -179,7 +180,8 @@ def average(a, axis=None, weights=None, returned=False, *, keepdims=False):
         total = np.full(result.shape, a.size / result.size, result.dtype)
     else:
         weights = aligned_weights(operand(weights), a.shape, axis)
-        total = np.sum(np.broadcast_to(weights, a.shape), axis=axis, keepdims=keepdims)
+        dtype = np.result_type(a.dtype, weights.dtype, *([] if a.dtype.kind in "fc" else [float]))
+        total = np.sum(np.broadcast_to(weights, a.shape), axis=axis, keepdims=keepdims, dtype=dtype)
         if not bare(total).all():
             raise ZeroDivisionError(f"np.average over axis {axis} of shape {a.shape}: weights sum to zero.")
         result = np.sum(a * weights, axis=axis, keepdims=keepdims) / total
