@@ -176,7 +176,8 @@ def test_third_derivative(function, call):
         check_next_order(second, case.arrays)
     except tg.errors.BackwardError as error:
         # The determinant of a singular matrix has two, and refuses the third.
-        assert "no derivative of this order here" in str(error)
+        if "no derivative of this order here" not in str(error):
+            raise
 
 
 def slope_along(f, arrays, seed):

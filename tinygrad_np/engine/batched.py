@@ -143,12 +143,35 @@ def operands(values: Any) -> Iterator[Any]:
 
 def _dispatch(function: Any, args: tuple, options: dict) -> Any:
     """Run a function on arguments of which at least one is a batch."""
-    found = list(operands((args, options)))
-    top = max(map(level_of, found))
-    inner = next((t for t in found if is_tensor(t) and level_of(t) == top), None)
+    top, inner = _innermost((*args, *options.values()) if options else args)
     if inner is not None:
         return _on_tensors(inner, function, args, options)
     return run_batched(function, top, args, options)
+
+
+_ATOMS = frozenset({np.ndarray, float, int, bool, complex, str, slice, type(None), type(Ellipsis), type})
+
+
+def _innermost(values: Any) -> tuple[int, Any]:
+    """The highest level among arguments, and a tensor that is on it, if one is."""
+    top, tensor = 0, None
+    for value in values:
+        kind = type(value)
+        if kind is Batched:
+            level, inner = value.level, None
+        elif kind in _ATOMS:
+            continue
+        elif kind is list or kind is tuple or kind is dict:
+            level, inner = _innermost(value.values() if kind is dict else value)
+        elif is_tensor(value):
+            level, inner = level_of(value), value
+        else:
+            continue
+        if level > top:
+            top, tensor = level, inner
+        elif level == top and inner is not None:
+            tensor = inner
+    return top, tensor
 
 
 def _on_tensors(tensor: Any, function: Any, args: tuple, options: dict) -> Any:
@@ -163,15 +186,17 @@ def _on_tensors(tensor: Any, function: Any, args: tuple, options: dict) -> Any:
 def run_batched(function: Any, level: int, args: tuple, options: dict) -> Any:
     """Run a function on the batches of one level: by its rule, or those of what it is written with, or a loop."""
     rule = BATCH_RULES.get(function)
-    known = RULES.get(function, function)
-    op = getattr(known, "op", None)
-    if rule is None and (getattr(function, "signature", 0) is None or getattr(op, "kind", None) == "elementwise"):
-        rule = BATCH_RULES["elementwise"]
+    if rule is None and getattr(function, "signature", 0) is None:
+        rule = BATCH_RULES[function] = BATCH_RULES["elementwise"]  # a ufunc of entries
     if rule is not None:
         try:
             return wrapped(rule(function, level, args, options), level)
         except BatchError:
             pass  # not for these arguments
+    known = RULES.get(function, function)
+    op = getattr(known, "op", None)
+    if rule is None and op is not None and op.kind == "elementwise":
+        return wrapped(BATCH_RULES["elementwise"](function, level, args, options), level)
     is_composite = function in RULES and op is None and getattr(known, "kind", None) != "constant"
     if is_composite and function not in _composites.get():
         token = _composites.set((*_composites.get(), function))
@@ -246,6 +271,8 @@ def stack(results: list[Any], axis: int = 0) -> Any:
 
 def wrapped(result: Any, level: int) -> Any:
     """Whole batches as examples."""
+    if type(result) is np.ndarray:
+        return Batched(result, level)
     if isinstance(result, tuple | list):
         results = [wrapped(r, level) for r in result]
         return type(result)(*results) if hasattr(result, "_fields") else type(result)(results)

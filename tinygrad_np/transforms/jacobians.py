@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from functools import partial, wraps
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def jacobian(
         _check_real(given)
         with record() as outside:
             out, aux = split_aux(f(*given.args, **options), has_aux, "jacobian")
-            outs = list(tree_leaves(out))
+            outs = [o if hasattr(o, "dtype") else np.asarray(o) for o in tree_leaves(out)]
             lift = outside and reaches_outside([*outs, *tree_leaves(aux)], given.nodes)
             columns = _columns if _is_forward(mode, outs, given) else _rows
             blocks = columns(outs, given, lift)
@@ -75,16 +76,16 @@ def _check_real(given: Arguments) -> None:
 
 
 def _is_forward(mode: str, outs: list[Any], given: Arguments) -> bool:
-    if any(np.iscomplexobj(o) for o in outs):
+    if any(o.dtype.kind == "c" for o in outs):
         return True  # a cotangent knows only one of the two parts
     if mode != "auto":
         return mode == "forward"
-    return sum(math.prod(node.shape) for node in given.nodes) < sum(np.size(o) for o in outs)
+    return sum(math.prod(node.shape) for node in given.nodes) < sum(o.size for o in outs)
 
 
 def _rows(outs: list[Any], given: Arguments, lift: bool) -> list[list[Any]]:
     """For each result the block of each argument, by cotangents that pick one entry of a result each."""
-    sizes = [np.size(o) for o in outs]
+    sizes = [o.size for o in outs]
     targets = list(given.nodes)
 
     def walk(starts: list[Any]) -> list[Any]:
@@ -93,9 +94,9 @@ def _rows(outs: list[Any], given: Arguments, lift: bool) -> list[list[Any]]:
 
     # One number has one row: nothing to do at once.
     whole = _all_passes(walk, outs, _largest(outs)) if sum(sizes) != 1 else _single_pass(walk, outs)
-    ends = np.cumsum([0, *sizes])
+    ends = [0, *accumulate(sizes)]
     return [
-        [block[start:stop].reshape(np.shape(o) + node.shape) for block, node in zip(whole, targets, strict=True)]
+        [block[start:stop].reshape(o.shape + node.shape) for block, node in zip(whole, targets, strict=True)]
         for o, start, stop in zip(outs, ends[:-1], ends[1:], strict=True)
     ]
 
@@ -106,15 +107,15 @@ def _columns(outs: list[Any], given: Arguments, lift: bool) -> list[list[Any]]:
 
     def walk(starts: list[Any]) -> list[Any]:
         found = pushed(outs, dict(zip(nodes, starts, strict=True)), lift)
-        still = [np.zeros(np.shape(o), getattr(o, "dtype", float)) for o in outs]
+        still = [np.zeros(o.shape, o.dtype) for o in outs]
         roots: list[Any] = [getattr(o, "node", None) for o in outs]
         return [found.get(root, zero) for root, zero in zip(roots, still, strict=True)]
 
     whole = _all_passes(walk, list(given.nodes.values()), _largest(outs))
-    ends = np.cumsum([0, *[math.prod(node.shape) for node in nodes]])
+    ends = [0, *accumulate(math.prod(node.shape) for node in nodes)]
     return [
         [
-            np.moveaxis(block[start:stop], 0, -1).reshape(np.shape(o) + node.shape)
+            np.moveaxis(block[start:stop], 0, -1).reshape(o.shape + node.shape)
             for node, start, stop in zip(nodes, ends[:-1], ends[1:], strict=True)
         ]
         for o, block in zip(outs, whole, strict=True)
@@ -136,13 +137,8 @@ def _single_pass(walk: Callable[[list[Any]], list[Any]], starts: list[Any]) -> l
     return [found[None] for found in walk(list(map(one_like, starts)))]
 
 
-def _arrayed(value: Any) -> Any:
-    return value if hasattr(value, "dtype") else np.asarray(value)
-
-
 def _all_passes(walk: Callable[[list[Any]], list[Any]], like: list[Any], largest: int) -> list[Any]:
     """What `walk` gives for starts that are 1 in one entry and 0 elsewhere, for each entry, stacked."""
-    like = list(map(_arrayed, like))
     total = sum(x.size for x in like)
     results = []
     step = max(1, min(total, _CHUNK // max(largest, 1)))

@@ -23,6 +23,8 @@ def tree_map(f: Callable[..., Any], tree: Any, *others: Any) -> Any:
     >>> tree_map(lambda x, y: x + y, {"w": 1.0, "b": [2.0]}, {"w": 10.0, "b": [20.0]})
     {'w': 11.0, 'b': [22.0]}
     """
+    if hasattr(tree, "dtype"):
+        return f(tree, *others)  # the most frequent case
     if isinstance(tree, dict):
         _check_alike(tree, others, lambda other: isinstance(other, dict) and other.keys() == tree.keys())
         result = copy.copy(tree)  # its class and what it knows besides
@@ -74,6 +76,9 @@ def tree_leaves(tree: Any) -> Iterator[Any]:
     >>> list(tree_leaves({"w": 1.0, "b": [2.0, (3.0,)]}))
     [1.0, 2.0, 3.0]
     """
+    if hasattr(tree, "dtype"):
+        yield tree
+        return
     if isinstance(tree, dict):
         branches = list(tree.values())
     elif isinstance(tree, list | tuple):

@@ -53,10 +53,12 @@ def lengthened(x, level, n):
 
 
 def aligned(x, level, ndim):
-    """A whole batch whose examples have `ndim` axes, by axes of length 1 in front."""
-    if not is_batch(x, level) or x.ndim == ndim:
-        return values(x, level)
-    return x.value.reshape((x.value.shape[0], *[1] * (ndim - x.ndim), *x.shape))
+    """A whole batch whose examples have `ndim` axes, by axes of length 1 in front; all else as it is."""
+    if type(x) is not Batched or x.level != level:
+        return x
+    whole = x.value
+    missing = ndim + 1 - whole.ndim
+    return whole if not missing else whole.reshape((whole.shape[0], *[1] * missing, *whole.shape[1:]))
 
 
 def shifted(axis, ndim):

@@ -18,9 +18,11 @@ from .arguments import aligned, bound, is_batch, length, lengthened, rule, shift
 )  # fmt: skip
 def entries(function, level, args, options):
     """Axes are matched from the right, so that of the examples has to stay in front."""
-    ndim = max([np.ndim(x) for x in (*args, *options.values())])
-    args = [aligned(x, level, ndim) for x in args]
-    return function(*args, **{key: aligned(x, level, ndim) for key, x in options.items()})
+    ndim = max([x.ndim if type(x) is Batched else np.ndim(x) for x in args])
+    if options:
+        ndim = max(ndim, *[np.ndim(x) for x in options.values()])
+        options = {key: aligned(x, level, ndim) for key, x in options.items()}
+    return function(*[aligned(x, level, ndim) for x in args], **options)
 
 
 @rule(np.zeros_like, np.ones_like, np.empty_like)
