@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ class Pattern:
         self.op, self.wanted, self.keep = op, wanted, keep
         self.pull = op.build_pull(wanted, keep)
         self.fresh = op.fresh
-        self._push: Callable[..., Any] | None = None
+        self._push: Callable[..., Any] | bool | None = None
         self._narrower: dict[tuple[int, ...], Pattern] = {wanted: self}
 
     def only(self, wanted: tuple[int, ...]) -> Pattern:
@@ -52,14 +52,12 @@ class Pattern:
             return lift(value, node)
         return [record(PROJECTION, (node,), (), k, x, True) for k, x in enumerate(value)]
 
-    def push(self, ts: tuple, kept: tuple, node: Node) -> Any:
-        """The tangent of the result, given those of the wanted inputs."""
+    def push(self, ts: tuple, kept: tuple, node: Node, used: Collection[int] = ()) -> Any:
+        """The tangent of the result, given those of the wanted inputs; of several, at least those `used`."""
         if self._push is None:
             has_rule = self.op.kind != "op" or all(self.op.inputs[i] in self.op.jvps for i in self.wanted)
-            self._push = (
-                self.op.build_push(self.wanted, self.keep) if has_rule else functools.partial(push_by_pulling, self)
-            )
-        return self._push(ts, kept, node)
+            self._push = self.op.build_push(self.wanted, self.keep) if has_rule else False
+        return self._push(ts, kept, node) if self._push else push_by_pulling(self, ts, kept, node, used)
 
 
 # -- pulling back -----------------------------------------------------------------------------
@@ -161,21 +159,26 @@ def build_push(op: Any, wanted: tuple[int, ...], keep: tuple[str, ...]) -> Calla
     return build("\n".join(lines), scope, "push")
 
 
-def push_by_pulling(pattern: Any, ts: tuple, kept: tuple, node: Node) -> Any:
+def push_by_pulling(pattern: Any, ts: tuple, kept: tuple, node: Node, used: Collection[int] = ()) -> Any:
     """The tangent where only a vjp is written: pulling back is linear in the cotangent, so its own
     transpose, which is one more backward pass, pushes forward.
     """
     several = pattern.op.results
-    results = zip(node.shape, node.dtype, strict=True) if several else [(node.shape, node.dtype)]
+    zeros = (
+        [np.zeros(s, d) for s, d in zip(node.shape, node.dtype, strict=True)]
+        if several
+        else [np.zeros(node.shape, node.dtype)]
+    )
     token = recording.set(True)
     try:
-        probes = [Tensor(np.zeros(shape, dtype), requires_grad=True) for shape, dtype in results]
-        pulled = pattern.pull(probes if several else probes[0], kept, node)
+        probes = {i: Tensor(z, requires_grad=True) for i, z in enumerate(zeros) if i in used or not several}
+        # A result that nobody uses may be one that has no derivative.
+        pulled = pattern.pull([probes.get(i, z) for i, z in enumerate(zeros)] if several else probes[0], kept, node)
         pulled = [fit(as_tensor(p), node.inputs[i]) for i, p in zip(pattern.wanted, pulled, strict=True)]
         outer = any(t.requires_grad for t in find_tensors((*ts, *kept)))
         roots = [(p.node, as_tensor(t) if outer else t) for p, t in zip(pulled, ts, strict=True) if p.requires_grad]
-        found = pull_back(roots, {p.node for p in probes}, lift=lifted if outer else None)
+        found = pull_back(roots, {p.node for p in probes.values()}, lift=lifted if outer else None)
     finally:
         recording.reset(token)
-    tangents = [found.get(p.node, np.zeros(p.shape, p.dtype)) for p in probes]
+    tangents = [found.get(probes[i].node, z) if i in probes else z for i, z in enumerate(zeros)]
     return tangents if several else tangents[0]

@@ -11,7 +11,7 @@ the same for real and complex numbers.  Who shows a gradient to a user conjugate
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from heapq import heappop, heappush
 from typing import Any
 
@@ -214,7 +214,12 @@ def push_forward(roots: Iterable[Node], tangents: dict[Node, Any], lift: Lift | 
     known = dict(tangents)
     node: Any = None
     try:
-        for node in ancestors(roots, since=min(node.born for node in tangents)):
+        nodes = ancestors(roots, since=min(node.born for node in tangents))
+        used: dict[Node, list[int]] = {}
+        for node in nodes:
+            if node.rule is PROJECTION:
+                used.setdefault(node.inputs[0], []).append(node.meta)
+        for node in nodes:
             rule = node.rule
             if rule is None or node in known:
                 continue
@@ -229,10 +234,11 @@ def push_forward(roots: Iterable[Node], tangents: dict[Node, Any], lift: Lift | 
                 continue
             rule = rule.only(moving)
             kept = node.kept if lift is None else rule.lift(node.kept, node, lift)
+            push = partial(rule.push, used=used.get(node, ()))
             try:
-                t = rule.push(ts, kept, node)
+                t = push(ts, kept, node)
             except BatchError:
-                t = for_each_example(rule.push, ts, kept, node)
+                t = for_each_example(push, ts, kept, node)
             known[node] = t if rule.op.results else _spread(t, node)
     except AutogradError:
         raise

@@ -67,7 +67,9 @@ def _refuse_mixture(values, g_values, g_vectors, also=False):
     shared = (equal.sum(axis=-1) > 1) | also
     if not shared.any() or all(map(certainly_zero, g_vectors)):
         return
-    together = _depends(g * shared, g) and any(_depends(y, y) for y in g_vectors)
+    # Forward mode asks with cotangents of zeros that could become anything.
+    together = any(getattr(y, "requires_grad", False) and not bare(y).any() for y in g_vectors)
+    together = together or (_depends(g * shared, g) and any(_depends(y, y) for y in g_vectors))
     # A symmetric function of the values treats equal ones alike.
     if together or _depends((g[..., None, :] - g[..., :, None]) * equal, g):
         raise NoRuleError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, ClassVar
@@ -145,7 +145,7 @@ class _Recomputed(FunctionRule):
             found = pull_back(roots, dict.fromkeys(targets).keys(), lift=lifted if lift else None)
         return tuple([found.get(t, np.zeros(t.shape, t.dtype)) for t in targets])
 
-    def push(self, ts: tuple, kept: tuple, node: Node) -> list[Any]:
+    def push(self, ts: tuple, kept: tuple, node: Node, used: Collection[int] = ()) -> list[Any]:
         """Run the function again, and push forward through what that recorded."""
         with self._run_again(kept, node) as outs:
             known = {node.inputs[i]: t for i, t in zip(self.wanted, ts, strict=True)}
@@ -289,9 +289,9 @@ class _Custom(FunctionRule):
             )
         return conjugate(gradient)
 
-    def push(self, ts: tuple, kept: tuple, node: Node) -> Any:
+    def push(self, ts: tuple, kept: tuple, node: Node, used: Collection[int] = ()) -> Any:
         """The transpose of `pull`, which is linear."""
-        return push_by_pulling(self, ts, kept, node)
+        return push_by_pulling(self, ts, kept, node, used)
 
 
 def _count(gradients: Any) -> str:
