@@ -37,12 +37,14 @@ TABLE = [
 class Worker:
     """A library in its own process."""
 
+    module = "benchmarks.worker"
+
     def __init__(self, library, threads):
         environment = dict(os.environ)
         for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
             environment[name] = str(threads)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.worker", library],
+            [sys.executable, "-m", self.module, library],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment,
         )  # fmt: skip
         ready = self.process.stdout.readline().split()

@@ -1,133 +1,116 @@
-"""The conventions at kinks, ties and overflow: each choice once, with its number.
+"""The conventions at kinks, ties and overflow: every check of the table in kinks.py, and its print in the README.
 
-The table is in the docstring of tinygrad_np/ops/kinks.py.  Warnings are errors here, so that no case passes
-by way of a division by zero.
+Warnings are errors here, so that no case passes by way of a division by zero.
 """
+
+import importlib.util
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
+from kinks import ROWS, UNCHECKED, section
 
 import tinygrad_np as tg
 
-INF = np.inf
+README = Path(__file__).parent.parent / "README.md"
+TOLERANCES = {"d": 1e-12, "f": 1e-5, "e": 3e-3}
+needs_scipy = pytest.mark.skipif(importlib.util.find_spec("scipy") is None, reason="SciPy is not installed")
+
+CHECKS = [
+    pytest.param(check, id=f"{row.call} | {row.where} | {i}", marks=needs_scipy if "special" in theme else ())
+    for theme, rows in ROWS.items()
+    for row in rows
+    for i, check in enumerate(row.checks)
+]
 
 
-def gradient(f, *arrays):
+def raises(check):
+    return not (isinstance(check.gives, tuple) and not isinstance(check.gives[0], type))
+
+
+GRADIENTS = [p for p in CHECKS if not raises(p.values[0])]
+WITHOUT_WARNING = [p for p in GRADIENTS if not p.values[0].warns]
+ERRORS = [p for p in CHECKS if raises(p.values[0])]
+
+
+def given(check, dtype="d"):
+    return [np.asarray(a, dtype) for a in check.arrays]
+
+
+def gradient(f, arrays):
     """The gradient of sum(f) with respect to each array."""
-    return tg.grad(lambda *xs: np.sum(f(*xs)), tuple(range(len(arrays))))(*[np.asarray(a, float) for a in arrays])
+    return tg.grad(lambda *xs: np.sum(f(*xs)), tuple(range(len(arrays))))(*arrays)
 
 
-def row(name, f, *arrays, gives):
-    return pytest.param(f, arrays, gives, id=name)
+def total_gradient(f):
+    """The sum of all gradients of f, whose gradient is that of the row sums of the Hessian."""
+    return lambda *xs: sum(np.sum(g) for g in gradient(f, xs))
 
 
-TABLE = [
-    # -- ties are shared equally --
-    row("maximum", np.maximum, [1, 2, 3], [2, 2, 2], gives=([0, 0.5, 1], [1, 0.5, 0])),
-    row("minimum", np.minimum, [1, 2, 3], [2, 2, 2], gives=([1, 0.5, 0], [0, 0.5, 1])),
-    row("maximum of a number", lambda x: np.maximum(x, 0), [-1, 0, 1], gives=([0, 0.5, 1],)),
-    row("maximum of itself", lambda x: np.maximum(x, x), [1, -2], gives=([1, 1],)),
-    row("fmax", np.fmax, [1, 2, np.nan, 4], [2, 2, 5, np.nan], gives=([0, 0.5, 0, 1], [1, 0.5, 1, 0])),
-    row("fmin", np.fmin, [1, 2, np.nan, 4], [2, 2, 5, np.nan], gives=([1, 0.5, 0, 1], [0, 0.5, 1, 0])),
-    row("max", np.max, [1, 3, 3, 2], gives=([0, 0.5, 0.5, 0],)),
-    row("min", np.min, [[1, 1], [1, 2]], gives=([[1 / 3, 1 / 3], [1 / 3, 0]],)),
-    row("max by axis", lambda x: np.max(x, axis=1), [[1, 1, 0], [0, 5, 2]], gives=([[0.5, 0.5, 0], [0, 1, 0]],)),
-    row("max with initial", lambda x: np.max(x, initial=3.0), [1, 3], gives=([0, 0.5],)),
-    row("max below initial", lambda x: np.max(x, initial=9.0), [1, 3], gives=([0, 0],)),
-    row("max with where", lambda x: np.max(x, where=[True, False, True], initial=0), [4, 9, 4], gives=([0.5, 0, 0.5],)),
-    # -- slopes that jump --
-    row("relu", tg.relu, [-1, 0, -0.0, 2], gives=([0, 0, 0, 1],)),
-    row("abs", np.abs, [-2, 0, 3], gives=([-1, 0, 1],)),
-    row("fabs", np.fabs, [-2, 0, 3], gives=([-1, 0, 1],)),
-    row("clip", lambda x: np.clip(x, -1, 2), [-2, -1, 0, 2, 3], gives=([0, 1, 1, 1, 0],)),
-    row("clip to arrays", np.clip, [0, 1, 5], [1, 1, 1], [3, 3, 3], gives=([0, 1, 0], [1, 0, 0], [0, 0, 1])),
-    # -- infinite slopes, or none: a subgradient --
-    row("sqrt", np.sqrt, [0, 4], gives=([0, 0.25],)),
-    row("cbrt", np.cbrt, [0, 8], gives=([0, 1 / 12],)),
-    row("hypot", np.hypot, [0, 3], [0, 4], gives=([0, 0.6], [0, 0.8])),
-    row("arctan2", np.arctan2, [0, 1], [0, 0], gives=([0, 0], [0, -1])),
-    row("norm", np.linalg.norm, [0, 0, 0], gives=([0, 0, 0],)),
-    row("norm by axis", lambda x: np.linalg.norm(x, axis=1), [[0, 0], [3, 4]], gives=([[0, 0], [0.6, 0.8]],)),
-    row("std", np.std, [2, 2, 2], gives=([0, 0, 0],)),
-    row("std by axis", lambda x: np.std(x, axis=1), [[5, 5], [1, 3]], gives=([[0, 0], [-0.5, 0.5]],)),
-    row("var", np.var, [2, 2, 2], gives=([0, 0, 0],)),
-    row("std of one", np.std, 7, gives=(0,)),
-    # -- powers --
-    row("x**0", lambda x: x**0, [0, -1, 2], gives=([0, 0, 0],)),
-    row("x**0 with an array", lambda x: x ** np.zeros(3), [0, -1, 2], gives=([0, 0, 0],)),
-    row("x**1", lambda x: x**1, [0, -1, 2], gives=([1, 1, 1],)),
-    row("x**2", lambda x: x**2, [0, -1, 2], gives=([0, -2, 4],)),
-    row("x**3", lambda x: x**3.0, [0, -1, 2], gives=([0, 3, 12],)),
-    row("x**-1", lambda x: x**-1, [-1, 2], gives=([-1, -0.25],)),
-    row("0**p", np.power, [0, 0], [2, 1], gives=([0, 1], [0, 0])),
-    row("number**p", lambda p: 0.0**p, [2, 1], gives=([0, 0],)),
-    # -- products --
-    row("prod without zeros", np.prod, [2, 3, 4], gives=([12, 8, 6],)),
-    row("prod with one zero", np.prod, [2, 0, 4], gives=([0, 8, 0],)),
-    row("prod with two zeros", np.prod, [0, 3, 0], gives=([0, 0, 0],)),
-    row("prod by axis", lambda x: np.prod(x, axis=0), [[2, 0], [0, 0]], gives=([[0, 0], [2, 0]],)),
-    row("cumprod with a zero", np.cumprod, [2, 0, 4], gives=([1, 10, 0],)),
-    # -- overflow --
-    row("sigmoid", tg.sigmoid, [-1000, 0, 1000], gives=([0, 0.25, 0],)),
-    row("softplus", tg.softplus, [-1000, 0, 1000], gives=([0, 0.5, 1],)),
-    row("tanh", np.tanh, [-1000, 0, 1000], gives=([0, 1, 0],)),
-    row("logsumexp of large", tg.logsumexp, [1e4, 1e4, -1e4], gives=([0.5, 0.5, 0],)),
-    row("logsumexp with -inf", tg.logsumexp, [-INF, 0, 0], gives=([0, 0.5, 0.5],)),
-    row("softmax of large", lambda x: tg.softmax(x)[0], [1e4, 1e4], gives=([0.25, -0.25],)),
-    row("softmax with -inf", lambda x: tg.softmax(x)[1], [-INF, 0, 0], gives=([0, 0.25, -0.25],)),
-    row("log_softmax of large", lambda x: tg.log_softmax(x)[1], [1e4, -1e4], gives=([-1, 1],)),
-    row("logaddexp of large", np.logaddexp, [1e4, -1e4], [1e4, 0], gives=([0.5, 0], [0.5, 1])),
-    row("loss on logits", lambda z: tg.binary_cross_entropy_with_logits(z, np.array([0.0, 1.0])), [1000, -1000],
-        gives=([0.5, -0.5],)),
-    row("cross entropy of large", lambda z: tg.cross_entropy(z, np.array([1])), [[1e4, -1e4]], gives=([[1, -1]],)),
-    row("binary cross entropy at 0 and 1", lambda p: tg.binary_cross_entropy(p, np.array([0.0, 1.0])), [0, 1],
-        gives=([0.5, -0.5],)),
-    # -- choosing --
-    row("where", lambda x, y: np.where([True, False], x, y), [1, 2], [3, 4], gives=([1, 0], [0, 1])),
-    row("where made safe", lambda x: np.where(x > 0, np.log(np.where(x > 0, x, 1)), 0), [0, 2], gives=([0, 0.5],)),
-    row("repeated indices", lambda x: x[[0, 0, 2]], [1, 2, 3], gives=([2, 0, 1],)),
-    row("repeated indices, weighted", lambda x: x[[1, 1, 0]] * np.array([1, 10, 100]), [1, 2], gives=([100, 11],)),
-    row("repeated take", lambda x: np.take(x, [[2, 2], [2, 0]]), [1, 2, 3], gives=([1, 0, 3],)),
-    row("sort with ties", lambda x: np.sort(x) * np.array([1, 2, 4]), [5, 5, 1], gives=([2, 4, 1],)),
-    row("floor", np.floor, [0.5, 1], gives=([0, 0],)),
-    row("sign", lambda x: np.sign(x) * x, [-2, 0, 3], gives=([-1, 0, 1],)),
-    row("remainder", lambda x: np.remainder(x, 2), [0, 2, 3], gives=([1, 1, 1],)),
-]  # fmt: skip
+def agree(got, expected, tolerance=1e-12):
+    for g, e in zip(got, expected, strict=True):
+        assert np.shape(g) == np.shape(e)
+        np.testing.assert_allclose(g, np.asarray(e, float), rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize(("f", "arrays", "gives"), TABLE)
-def test_the_gradient_at_a_kink(f, arrays, gives):
-    for got, expected in zip(gradient(f, *arrays), gives, strict=True):
-        np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
+@pytest.mark.parametrize("check", GRADIENTS)
+def test_the_gradient_at_a_kink(check):
+    if not check.warns:
+        agree(gradient(check.f, given(check)), check.gives)
+        return
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        agree(gradient(check.f, given(check)), check.gives)
+    assert caught
 
 
-@pytest.mark.parametrize(("f", "arrays", "gives"), TABLE)
-def test_forward_mode_makes_the_same_choice(f, arrays, gives):
-    given = [np.asarray(a, float) for a in arrays]
-    tangents = [np.linspace(0.5, 1.5, a.size).reshape(a.shape) for a in given]
-    _, tangent = tg.jvp(lambda *xs: np.sum(f(*xs)), tuple(given), tuple(tangents))
-    expected = sum(np.sum(np.asarray(g) * t) for g, t in zip(gives, tangents, strict=True))
+@pytest.mark.parametrize("check", ERRORS)
+def test_where_there_is_no_gradient_the_error_says_so(check):
+    with pytest.raises(check.gives):
+        gradient(check.f, given(check))
+
+
+@pytest.mark.parametrize("check", WITHOUT_WARNING)
+def test_forward_mode_makes_the_same_choice(check):
+    arrays = given(check)
+    tangents = [np.linspace(0.5, 1.5, a.size).reshape(a.shape) for a in arrays]
+    _, tangent = tg.jvp(lambda *xs: np.sum(check.f(*xs)), tuple(arrays), tuple(tangents))
+    expected = sum(np.sum(np.asarray(g) * t) for g, t in zip(check.gives, tangents, strict=True))
     np.testing.assert_allclose(tangent, expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("check", [p for p in WITHOUT_WARNING if p.values[0].second is not UNCHECKED])
+def test_the_second_derivative_at_a_kink(check):
+    got = gradient(total_gradient(check.f), given(check))
+    if check.second is None:
+        assert all(np.isfinite(g).all() for g in got)
+    else:
+        agree(got, check.second)
+
+
 @pytest.mark.parametrize(
-    ("f", "x", "second"),
+    ("check", "dtype"),
     [
-        (lambda x: x**2, 0.0, 2),
-        (lambda x: x**3, 0.0, 0),
-        (lambda x: x**1, 0.0, 0),
-        (lambda x: x**0, 0.0, 0),
-        (tg.relu, 0.0, 0),
-        (np.abs, 0.0, 0),
-        (lambda x: np.maximum(x, 0.0), 0.0, 0),
-        (np.sqrt, 0.0, 0),
-        (tg.sigmoid, 1000.0, 0),
-        (tg.softplus, -1000.0, 0),
-        (lambda x: np.sum(np.stack([x, x * 0, x * 3]).prod()), 2.0, 0),
+        pytest.param(*p.values, dtype, id=f"{p.id} {np.dtype(dtype)}", marks=p.marks)
+        for p in WITHOUT_WARNING
+        for dtype in p.values[0].dtypes
     ],
 )
-def test_the_second_derivative_at_a_kink_is_finite(f, x, second):
-    np.testing.assert_allclose(tg.grad(tg.grad(f))(x), second, atol=1e-12)
+def test_the_choice_does_not_depend_on_the_precision(check, dtype):
+    got = gradient(check.f, given(check, dtype))
+    assert [g.dtype for g in got] == [dtype] * len(got)
+    agree(got, check.gives, TOLERANCES[dtype])
+
+
+def test_the_readme_prints_the_table():
+    text = README.read_text(encoding="utf-8")
+    start = text.index("## Kinks and traps")
+    end = text.find("\n## ", start)
+    assert text[start : end if end > 0 else None].strip() == section().strip()
+
+
+# -- what is not one gradient -----------------------------------------------------------------
 
 
 def test_a_product_with_zeros_has_an_exact_hessian():
@@ -135,6 +118,11 @@ def test_a_product_with_zeros_has_an_exact_hessian():
     x = np.array([0.0, 0.0, 5.0])
     rows = [tg.grad(lambda x, i=i: tg.grad(np.prod)(x)[i])(x) for i in range(3)]
     np.testing.assert_allclose(rows, [[0, 5, 0], [5, 0, 0], [0, 0, 0]], atol=1e-12)
+
+
+def test_a_stack_with_a_zero_has_a_second_derivative():
+    f = lambda x: np.sum(np.stack([x, x * 0, x * 3]).prod())
+    np.testing.assert_allclose(tg.grad(tg.grad(f))(2.0), 0, atol=1e-12)
 
 
 def test_where_cannot_undo_an_infinite_slope_but_never_passes_a_bad_cotangent():
@@ -148,11 +136,12 @@ def test_where_cannot_undo_an_infinite_slope_but_never_passes_a_bad_cotangent():
     assert np.isinf(dy[1])
 
 
-def test_the_document_example_of_kinks_is_true():
-    with np.errstate(all="ignore"):
-        (bad,) = gradient(lambda x: np.where(x > 0, np.log(x), 0), [0.0, 2.0])
-    assert np.isnan(bad[0])
-    assert bad[1] == 0.5
+def test_small_and_large_arrays_of_half_precision_agree():
+    # The large one takes another way through sigmoid.
+    x = np.linspace(-20, 20, 5000).astype(np.float16)
+    together, apart = tg.sigmoid(x), np.concatenate([tg.sigmoid(part) for part in np.split(x, 5)])
+    np.testing.assert_array_equal(together, apart)
+    np.testing.assert_allclose(together, 1 / (1 + np.exp(-x.astype(float))), rtol=2e-3, atol=1e-7)
 
 
 def test_descending_from_a_kink_keeps_everything_finite():

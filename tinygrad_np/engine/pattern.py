@@ -6,7 +6,6 @@ from the names that the rules name, so that a walk does no looking up.
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable, Collection
 from typing import Any
@@ -29,7 +28,7 @@ class Pattern:
         self.op, self.wanted, self.keep = op, wanted, keep
         self.pull = op.build_pull(wanted, keep)
         self.fresh = op.fresh
-        self._push: Callable[..., Any] | bool | None = None
+        self._push: Any = None
         self._narrower: dict[tuple[int, ...], Pattern] = {wanted: self}
 
     def only(self, wanted: tuple[int, ...]) -> Pattern:
