@@ -8,7 +8,7 @@ before its output, so sorting by that number is all the topological order anyone
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from fnmatch import fnmatchcase
@@ -118,15 +118,18 @@ def leaf(array: np.ndarray, requires_grad: bool = False, name: str | None = None
     return node
 
 
-def ancestors(roots: Iterable[Node], since: int = 0) -> list[Node]:
+def ancestors(roots: Iterable[Node], since: int = 0, until: Collection[Node] = ()) -> list[Node]:
     """The nodes that `roots` came from, themselves included, oldest first.
 
-    Nodes born before `since` are left out, with all that lies behind them.
+    Nodes born before `since` are left out, with all that lies behind them; so is what lies behind `until`.
     """
     found = {id(node): node for node in roots}
     stack = list(found.values())
     while stack:
-        for node in stack.pop().inputs:
+        reached = stack.pop()
+        if reached in until:
+            continue
+        for node in reached.inputs:
             # A plain number among the inputs has no node.
             if type(node) is Node and id(node) not in found and node.born >= since:
                 found[id(node)] = node

@@ -113,7 +113,8 @@ def pull_back(
 ) -> dict[Node, Any]:
     """The gradients of `targets`, given the cotangents of `roots`.
 
-    Without `targets`, of every node that has an owner (leaves, and those told to retain theirs).
+    Without `targets`, of every node that has an owner (leaves, and those told to retain theirs).  The
+    gradient of a target is that of a variable of its own: the walk ends there.
     No array returned is shared with another gradient, with a cotangent or with the forward pass.
     `free` drops what each node kept as soon as its rule has used it.
     """
@@ -140,6 +141,8 @@ def pull_back(
             if (owner is not None and owner.retains) if targets is None else node in targets:
                 # A leaf that is a root too may have been reached already.
                 found[node] = _add(found[node], g) if node in found else (node, g, ours)
+                if targets is not None:
+                    continue  # what lies behind one target is not moved by it: another may be there
             if rule is None:
                 continue
             kept = node.kept
@@ -257,7 +260,7 @@ def _spread(t: Any, node: Node) -> Any:
 def _useful(roots: list[Node], targets: Collection[Node]) -> set[Node]:
     """The nodes through which a target is reached, the targets included."""
     useful: set[Node] = set()
-    for node in ancestors(roots, since=min((t.born for t in targets), default=0)):
+    for node in ancestors(roots, since=min((t.born for t in targets), default=0), until=targets):
         if node in targets or any(type(i) is Node and i in useful for i in node.inputs):
             useful.add(node)
     return useful

@@ -1,13 +1,9 @@
-"""What happens at a kink, a tie or a jump of the slope: the choices, each made once, here.
+"""What happens at a kink, a tie or a jump of the slope: the choices, each made once.
 
-| function | where | gradient |
-|---|---|---|
-| maximum, minimum, fmax, fmin, max, min | entries tie | shared equally among those that tie |
-| relu | 0 | 0 |
-| abs, fabs | 0 | 0 |
-| clip | on a bound | passes: the interval is closed |
-| sqrt, cbrt, x**y with 0 < y < 1, hypot, arctan2, norm, std | 0, where the slope is infinite or has no direction | 0 |
-| where | the branch not taken | 0, whatever the cotangent is there |
+Entries that tie share the gradient equally.  Where a slope is infinite, or has no direction, it is 0.  An interval
+is closed: on its bound the gradient passes.  Where a slope jumps it is that of the side the value is on, for abs the
+middle, and for relu 0.  A branch not taken gets 0, whatever the cotangent is there.  So the gradient is finite
+wherever there is a subgradient.  The README's section "Kinks and traps" lists the functions.
 
 `where` cannot undo an infinite slope further up: in `np.where(x > 0, np.log(x), 0)` at x = 0 the zero
 that it sends back meets the slope 1/0 of log.  Make the argument safe before the function instead:
