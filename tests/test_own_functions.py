@@ -68,3 +68,9 @@ def test_sigmoid_of_large_numbers_neither_warns_nor_overflows(size, dtype):
     np.testing.assert_allclose(out + out[::-1], 1, rtol=1e-6)
     slope = tg.grad(lambda v: np.sum(tg.sigmoid(v)))(x)
     np.testing.assert_allclose(slope, out * out[::-1], rtol=1e-6, atol=np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("p", [-0.1, 1.1, np.inf])
+def test_binary_cross_entropy_takes_probabilities(p):
+    with pytest.raises(tg.errors.RangeError, match="probabilities.*with_logits"):
+        tg.binary_cross_entropy(tg.Tensor([0.5, p], requires_grad=True), np.array([0.0, 1.0]))

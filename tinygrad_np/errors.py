@@ -9,6 +9,10 @@ class ShapeError(AutogradError, ValueError):
     """Shapes that do not fit each other, or a cotangent that does not fit its tensor."""
 
 
+class RangeError(AutogradError, ValueError):
+    """Numbers outside of what a function is defined for."""
+
+
 class DtypeError(AutogradError, TypeError):
     """A dtype that cannot carry a gradient (integers, booleans, objects, strings)."""
 

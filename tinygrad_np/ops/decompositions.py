@@ -60,6 +60,10 @@ def _depends(turn, scale):
     return bool(turn.size) and turn.max() > max(eps ** (1 / 3) * scale.max(), eps**0.5)
 
 
+def _is_probe(g):
+    return getattr(g, "requires_grad", False) and not bare(g).any()
+
+
 def _refuse_mixture(values, g_values, g_vectors, also=False):
     """An error where equal values, or those where `also` holds, and vectors are used together."""
     x, g = bare(values), bare(g_values)
@@ -67,8 +71,8 @@ def _refuse_mixture(values, g_values, g_vectors, also=False):
     shared = (equal.sum(axis=-1) > 1) | also
     if not shared.any() or all(map(certainly_zero, g_vectors)):
         return
-    # Forward mode asks with cotangents of zeros that could become anything.
-    together = any(getattr(y, "requires_grad", False) and not bare(y).any() for y in g_vectors)
+    # Forward mode asks with cotangents of zeros that could become anything, for each result that is used.
+    together = _is_probe(g_values) and any(map(_is_probe, g_vectors))
     together = together or (_depends(g * shared, g) and any(_depends(y, y) for y in g_vectors))
     # A symmetric function of the values treats equal ones alike.
     if together or _depends((g[..., None, :] - g[..., :, None]) * equal, g):

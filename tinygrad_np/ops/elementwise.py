@@ -8,6 +8,7 @@ import numpy as np
 from ..engine.door import RULES, bare
 from ..engine.op import composite, constant, elementwise
 from .kinks import inverse_or_zero
+from .nn import sigmoid
 
 LN2, LN10 = float(np.log(2.0)), float(np.log(10.0))
 DEGREE = float(np.pi / 180)
@@ -77,27 +78,49 @@ elementwise(np.log, x=lambda x: 1 / x, sample=(0.5, 2))
 elementwise(np.log2, x=lambda x: 1 / (x * LN2), sample=(0.5, 2))
 elementwise(np.log10, x=lambda x: 1 / (x * LN10), sample=(0.5, 2))
 elementwise(np.log1p, x=lambda x: 1 / (1 + x), sample=(-0.5, 2))
-elementwise(np.logaddexp, x=lambda x, out: np.exp(x - out), y=lambda y, out: np.exp(y - out))
-elementwise(np.logaddexp2, x=lambda x, out: np.exp2(x - out), y=lambda y, out: np.exp2(y - out))
+
+
+def _excess(x, y):
+    """x - y, and -inf where x is -inf, whatever y is."""
+    return x - np.where(x == -np.inf, np.inf, y)
+
+
+# If you write this as exp(x - out), rounding makes both slopes 1 where out is large: from 1e4 on in half precision.
+elementwise(np.logaddexp, x=lambda x, y: sigmoid(_excess(x, y)), y=lambda x, y: sigmoid(_excess(y, x)))
+elementwise(np.logaddexp2, x=lambda x, y: sigmoid(_excess(x, y) * LN2), y=lambda x, y: sigmoid(_excess(y, x) * LN2))
 
 # -- trigonometric and hyperbolic functions ---------------------------------------------------
+
+
+def _wide(x):
+    """Half precision as single: its squares overflow from 256 on, where these slopes are still far from 0."""
+    return np.astype(x, np.float32) if x.dtype == np.float16 else x
+
+
+def _over_square(y, x):
+    """y / (x * x + y * y), and 0 at the origin."""
+    size = np.maximum(np.abs(bare(x)), np.abs(bare(y)))
+    info = np.finfo(size.dtype)
+    if size.min(initial=1) > info.tiny**0.5 and size.max(initial=1) < info.max**0.5 / 2:
+        return y / (x * x + y * y)
+    # The squares would under- or overflow.  The scale cancels, so to higher derivatives it is a constant.
+    size = np.where(size == 0, size.dtype.type(1), size)
+    x, y = x / size, y / size
+    return y * inverse_or_zero(x * x + y * y) / size
+
 
 elementwise(np.sin, x=lambda x: np.cos(x))
 elementwise(np.cos, x=lambda x: -np.sin(x))
 elementwise(np.tan, x=lambda out: 1 + out * out, sample=(-1, 1))
-elementwise(np.arcsin, x=lambda x: 1 / np.sqrt(1 - x * x), sample=(-0.9, 0.9))
-elementwise(np.arccos, x=lambda x: -1 / np.sqrt(1 - x * x), sample=(-0.9, 0.9))
-elementwise(np.arctan, x=lambda x: 1 / (1 + x * x))
-elementwise(
-    np.arctan2,
-    x=lambda x, y: y * inverse_or_zero(x * x + y * y),
-    y=lambda x, y: -x * inverse_or_zero(x * x + y * y),
-)
+elementwise(np.arcsin, x=lambda x: inverse_or_zero(np.sqrt(1 - x * x)), sample=(-0.9, 0.9))
+elementwise(np.arccos, x=lambda x: -inverse_or_zero(np.sqrt(1 - x * x)), sample=(-0.9, 0.9))
+elementwise(np.arctan, x=lambda x: 1 / (1 + _wide(x) * _wide(x)))
+elementwise(np.arctan2, x=lambda x, y: _over_square(y, x), y=lambda x, y: -_over_square(x, y))
 elementwise(np.sinh, x=lambda x: np.cosh(x))
 elementwise(np.cosh, x=lambda x: np.sinh(x))
 elementwise(np.tanh, x=lambda out: 1 - out * out)
-elementwise(np.arcsinh, x=lambda x: 1 / np.sqrt(x * x + 1))
-elementwise(np.arccosh, x=lambda x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)), sample=(1.2, 3))
+elementwise(np.arcsinh, x=lambda x: 1 / np.sqrt(_wide(x) * _wide(x) + 1))
+elementwise(np.arccosh, x=lambda x: inverse_or_zero(np.sqrt(x - 1) * np.sqrt(x + 1)), sample=(1.2, 3))
 elementwise(np.arctanh, x=lambda x: 1 / (1 - x * x), sample=(-0.9, 0.9))
 elementwise(np.degrees, also=(np.rad2deg,), x=1 / DEGREE)
 elementwise(np.radians, also=(np.deg2rad,), x=DEGREE)

@@ -77,7 +77,15 @@ def inverse_or_zero(x):
 
 elementwise(np.sqrt, x=lambda out: inverse_or_zero(2 * out), sample=(0.5, 2))
 elementwise(np.cbrt, x=lambda out: inverse_or_zero(3 * out * out))
-elementwise(np.hypot, x=lambda x, out: x * inverse_or_zero(out), y=lambda y, out: y * inverse_or_zero(out))
+
+
+def infinite_at_zero(out):
+    """A length as a divisor: at 0, where it has no direction, the gradient is 0."""
+    # Multiplying by 1 / out would overflow where out is tiny, and x / out does not.
+    return np.where(out == 0, np.inf, out)
+
+
+elementwise(np.hypot, x=lambda x, out: x / infinite_at_zero(out), y=lambda y, out: y / infinite_at_zero(out))
 
 
 @composite(np.sign, sample=lambda r: [r(r.real(3, 4)), r(0.0)])

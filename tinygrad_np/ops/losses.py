@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..engine.op import op
-from ..errors import ShapeError
+from ..errors import RangeError, ShapeError
 from .nn import exponentials, floating, log_one_plus_exp, log_softmax, sigmoid, softmax, softmax_slope
 
 
@@ -120,7 +120,7 @@ def binary_cross_entropy_with_logits(z, y):
 @op(
     fresh=True,
     p=lambda g, p, y: (_over(1 - y, 1 - p) - _over(y, p)) * (g * (1 / (p.size or 1))),
-    y=lambda g, p: (np.log(1 - p) - np.log(p)) * (g * (1 / (p.size or 1))),
+    y=lambda g, p: (_log_or_zero(1 - p) - _log_or_zero(p)) * (g * (1 / (p.size or 1))),
     sample=lambda r: [
         r(r.between(0.1, 0.9, 3, 4), r.mask(3, 4).astype(int)),
         r(r.between(0.1, 0.9, 5), np.array([0, 1, 1, 0, 1])),
@@ -130,7 +130,7 @@ def binary_cross_entropy_with_logits(z, y):
 def binary_cross_entropy(p, y):
     """The mean over all entries of -(y log p + (1 - y) log(1 - p)), with 0 log 0 = 0.
 
-    `p` are probabilities and `y` has their shape.  Where p is 0 or 1 and y says otherwise, the loss and
+    `p` are probabilities, else RangeError, and `y` has their shape.  Where p is 0 or 1 and y says otherwise, the loss and
     its gradient are infinite: `binary_cross_entropy_with_logits` stays finite.
 
     >>> import numpy as np, tinygrad_np as tg
@@ -139,8 +139,18 @@ def binary_cross_entropy(p, y):
     """
     p, y = np.asarray(p), np.asarray(y)
     _same_shape("binary_cross_entropy", p, y)
+    if p.size and (p.min() < 0 or p.max() > 1):
+        raise RangeError(
+            f"binary_cross_entropy takes probabilities, and got numbers from {p.min():.6g} to {p.max():.6g} in shape "
+            f"{p.shape}.  Give it sigmoid(z), or the z themselves to binary_cross_entropy_with_logits."
+        )
     loss = y * np.log(np.where(y == 0, 1, p)) + (1 - y) * np.log(np.where(y == 1, 1, 1 - p))
     return -_mean(loss, loss.size)
+
+
+def _log_or_zero(p):
+    """log(p), and 0 where p is 0: an infinite slope in y of a loss that is finite."""
+    return np.log(np.where(p == 0, 1, p))
 
 
 def _over(y, p):

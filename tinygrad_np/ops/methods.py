@@ -10,7 +10,7 @@ import numpy as np
 from ..engine.door import RULES, bare, find_tensors, function_name, refuse_out
 from ..engine.op import op
 from ..errors import InPlaceError, NoRuleError
-from .kinks import inverse_or_zero
+from .kinks import infinite_at_zero
 from .reduce import axes_of, operand, spread, ufunc_method
 
 _GIVEN_NOTHING = np._NoValue
@@ -68,7 +68,7 @@ def _hypot_reduce(array, axis=0, dtype=None, out=None, keepdims=False, initial=_
 
 
 def _hypot_vjp(g, array, out, shape, axis, keepdims, where):
-    slope = spread(g * inverse_or_zero(out), shape, axis, keepdims) * array
+    slope = spread(g, shape, axis, keepdims) * (array / spread(infinite_at_zero(out), shape, axis, keepdims))
     return slope if where is True else np.where(where, slope, 0)
 
 

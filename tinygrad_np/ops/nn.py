@@ -30,6 +30,13 @@ def sigmoid(x):
     array([0. , 0.5, 1. ])
     """
     x = floating(x)
+    if x.dtype == np.float16:
+        # exp overflows half precision at 11, where sigmoid is still far from 0.
+        return _sigmoid(x.astype(np.float32)).astype(np.float16)
+    return _sigmoid(x)
+
+
+def _sigmoid(x):
     _, one, limit = _constants(x.dtype)
     if not x.ndim:
         return one / (one + np.exp(np.minimum(-x, limit)))
@@ -92,6 +99,11 @@ def exponentials(x, axis):
     return e, np.add.reduce(e, axis, keepdims=True), top
 
 
+def _at_least_one(total):
+    """A sum of exponentials has a 1 from the largest; with entries of -inf only it is 0, and shares nothing."""
+    return np.maximum(total, 1)
+
+
 def softmax_slope(g, out, axis):
     """The Jacobian of softmax, diag(out) - out outᵀ, times g; it is symmetric, so both directions are this one."""
     return out * (g - (g * out).sum(axis=axis, keepdims=True))
@@ -110,7 +122,7 @@ def softmax(x, axis=-1):
     array([0.5, 0.5])
     """
     e, total, _ = exponentials(floating(x), axis)
-    return np.divide(e, total, e)
+    return np.divide(e, _at_least_one(total), e)
 
 
 @op(
@@ -127,7 +139,7 @@ def log_softmax(x, axis=-1):
     """
     x = floating(x)
     _, total, top = exponentials(x, axis)
-    return (x - top - np.log(total)).astype(x.dtype, copy=False)
+    return (x - top - np.log(_at_least_one(total))).astype(x.dtype, copy=False)
 
 
 @op(
@@ -150,7 +162,9 @@ def logsumexp(x, axis=None, keepdims=False):
     """
     x = floating(x)
     _, total, top = exponentials(x, axis)
-    out = (np.log(total) + top).astype(x.dtype, copy=False)
+    # Entries of -inf only have the sum 0, whose logarithm -inf is meant.
+    with np.errstate(divide="ignore"):
+        out = (np.log(total) + top).astype(x.dtype, copy=False)
     return out if keepdims else np.squeeze(out, axis=axis)
 
 

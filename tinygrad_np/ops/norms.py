@@ -13,30 +13,26 @@ from ..engine.arrays import conjugate
 from ..engine.door import bare
 from ..engine.op import composite, op
 from ..errors import ShapeError
+from .kinks import infinite_at_zero
 from .reduce import axes_of, operand, spread
 
 # -- vectors ------------------------------------------------------------------------------------
 
 
-def _infinite_at_zero(out):
-    """A norm as a divisor: at 0, where it has no direction, the gradient is 0."""
-    return np.where(out == 0, np.inf, out)
-
-
 _norm2 = op(
     lambda x, axis=None, keepdims=False: np.linalg.norm(x, None, axis, keepdims),
     name="norm",
-    x=lambda g, x, out, shape, axis, keepdims: conjugate(x) * spread(g / _infinite_at_zero(out), shape, axis, keepdims),
+    x=lambda g, x, out, shape, axis, keepdims: conjugate(x) * spread(g / infinite_at_zero(out), shape, axis, keepdims),
     jvps={
         "x": lambda t, x, out, axis, keepdims: (
-            np.sum(conjugate(x) * t, axis=axis, keepdims=keepdims) / _infinite_at_zero(out)
+            np.sum(conjugate(x) * t, axis=axis, keepdims=keepdims) / infinite_at_zero(out)
         )
     },
 )
 
 
 def _norm_vjp(g, x, out, shape, ord, axis, keepdims):
-    size = np.abs(x) / spread(_infinite_at_zero(out), shape, axis, keepdims)
+    size = np.abs(x) / spread(infinite_at_zero(out), shape, axis, keepdims)
     # For ord < 1 the slope at an entry 0 is infinite: 0 is taken, as for sqrt.
     slope = np.sign(x) * np.where(x == 0, 1, size) ** (ord - 1)
     return slope * spread(g, shape, axis, keepdims)
@@ -177,7 +173,8 @@ def cond(x, p=None):
     x = operand(x)
     if p is None or p in (2, -2):
         values = np.linalg.svdvals(x)
-        largest, smallest = values[..., 0], values[..., -1]
+        # Equal values share, so that the gradient of the best matrix, cond 1, is 0.
+        largest, smallest = np.max(values, axis=-1), np.min(values, axis=-1)
         return _quotient(smallest, largest) if p == -2 else _quotient(largest, smallest)
     singular = np.isinf(np.linalg.cond(bare(x), p))
     regular = np.where(singular[..., None, None], np.eye(x.shape[-1], dtype=x.dtype), x)

@@ -15,7 +15,9 @@ from .reduce import operand, ufunc_method
 
 def sum_from(g: Any, axis: int) -> Any:
     """From each entry the sum to the end: the transpose of a running sum."""
-    return np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis)
+    # In half precision a sum of equal terms stops growing after 2048 of them.
+    wide = np.float32 if g.dtype == np.float16 else None
+    return np.flip(np.cumsum(np.flip(g, axis), axis=axis, dtype=wide), axis)
 
 
 def _accumulations(r):

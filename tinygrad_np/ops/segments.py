@@ -9,7 +9,7 @@ import numpy as np
 from ..engine.door import RULES, bare
 from ..engine.op import linear, op
 from .index import scatter
-from .kinks import inverse_or_zero
+from .kinks import infinite_at_zero
 from .reduce import operand, ufunc_method
 from .running import pulled_through
 
@@ -48,7 +48,7 @@ def _below(x, out):
 
 _smooth_accumulate(np.logaddexp, lambda x, out: np.exp(_below(x, out)))
 _smooth_accumulate(np.logaddexp2, lambda x, out: np.exp2(_below(x, out)))
-_smooth_accumulate(np.hypot, lambda x, out: x * inverse_or_zero(out))
+_smooth_accumulate(np.hypot, lambda x, out: x / infinite_at_zero(out))
 
 
 def _runs(array, out):
