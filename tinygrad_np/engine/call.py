@@ -299,7 +299,7 @@ def _is_plain(value: Any) -> bool:
                 return False
         return True
     if kind is slice:
-        return _is_plain((value.start, value.stop, value.step))
+        return type(value.start) in _ATOMS and type(value.stop) in _ATOMS and type(value.step) in _ATOMS
     return kind in _ATOMS
 
 

@@ -110,15 +110,17 @@ def pull_back(
     targets: Collection[Node] | None = None,
     lift: Lift | None = None,
     free: bool = False,
+    prune: bool = True,
 ) -> dict[Node, Any]:
     """The gradients of `targets`, given the cotangents of `roots`.
 
     Without `targets`, of every node that has an owner (leaves, and those told to retain theirs).  The
     gradient of a target is that of a variable of its own: the walk ends there.
     No array returned is shared with another gradient, with a cotangent or with the forward pass.
-    `free` drops what each node kept as soon as its rule has used it.
+    With `prune`, only what leads to a target is walked.  `free` drops what each node kept as soon as its
+    rule has used it.
     """
-    useful = None if targets is None else _useful([node for node, _ in roots], targets)
+    useful = None if targets is None or not prune else _useful([node for node, _ in roots], targets)
     mode = recording.get()
     watch = None if mode is True or mode is False else mode
     special = useful is not None or lift is not None or watch is not None

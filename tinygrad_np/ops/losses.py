@@ -130,7 +130,8 @@ def binary_cross_entropy_with_logits(z, y):
 def binary_cross_entropy(p, y):
     """The mean over all entries of -(y log p + (1 - y) log(1 - p)), with 0 log 0 = 0.
 
-    `p` are probabilities, else RangeError, and `y` has their shape.  Where p is 0 or 1 and y says otherwise, the loss and
+    `p` are probabilities, else RangeError, and `y` has their shape.  Where p is 0 or 1 and y says
+    otherwise, the loss and
     its gradient are infinite: `binary_cross_entropy_with_logits` stays finite.
 
     >>> import numpy as np, tinygrad_np as tg

@@ -16,7 +16,7 @@ import numpy as np
 from ..engine.arrays import conjugate
 from ..engine.batched import Batched, as_example
 from ..engine.op import linear
-from ..engine.tape import Node, ancestors, leaf, recording
+from ..engine.tape import Node, leaf, recording
 from ..engine.tensor import Tensor, as_tensor, attached, constant, lifted
 from ..engine.walk import pull_back, push_forward
 from ..errors import DtypeError, ShapeError
@@ -116,14 +116,17 @@ def split_aux(out: Any, has_aux: bool, transform: str) -> tuple[Any, Any]:
     return out
 
 
-def pulled(roots: list[tuple[Any, Any]], targets: dict[Node, Tensor], lift: bool) -> dict[Node, Any]:
+def pulled(
+    roots: list[tuple[Any, Any]], targets: dict[Node, Tensor], lift: bool, prune: bool = True
+) -> dict[Node, Any]:
     """The gradient at each target; zero where nothing leads to it."""
     started = [
         (out.node, conjugate(_cotangent(g, out, lift)))
         for out, g in roots
         if isinstance(out, Tensor) and (out.requires_grad or out.node in targets)
     ]
-    found = pull_back(started, targets.keys(), lift=lifted if lift else None)
+    # If nothing else requires grad, every entry of the tape leads to a target.
+    found = pull_back(started, targets.keys(), lift=lifted if lift else None, prune=prune)
     return {node: conjugate(found.get(node, np.zeros(node.shape, node.dtype))) for node in targets}
 
 
@@ -157,13 +160,24 @@ def _tangent(t: Any, node: Node, lift: bool) -> Any:
 
 def reaches_outside(outs: list[Any], targets: dict[Node, Tensor]) -> bool:
     """Whether something else requires grad too: an outer transform's variable, or a parameter."""
-    roots = [out.node for out in outs if isinstance(out, Tensor) and out.requires_grad]
+    since = min((node.born for node in targets), default=0)
     if any(node.rule is not None for node in targets):
         return True
-    since = min((node.born for node in targets), default=0)
-    inside = ancestors(roots, since)
-    sources = [i for node in inside for i in node.inputs if type(i) is Node] + roots
-    return any(i.requires_grad and i not in targets and (i.is_leaf or i.born < since) for i in sources)
+    stack = [out.node for out in outs if isinstance(out, Tensor) and out.requires_grad]
+    seen = {*targets, *stack}
+    while stack:
+        node = stack.pop()
+        if node in targets:
+            continue
+        if node.rule is None or node.born < since:
+            return True
+        for source in node.inputs:
+            if type(source) is Node and source.requires_grad and source not in seen:
+                if source.born < since:
+                    return True
+                seen.add(source)
+                stack.append(source)
+    return False
 
 
 def requires_grad(values: Iterable[Any]) -> bool:

@@ -48,8 +48,9 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool
         with record() as outside:
             out, aux = split_aux(f(*given.args, **options), has_aux, "grad")
             _check_one_number(out)
-            lift = outside and reaches_outside([out], given.nodes)
-            gradients = pulled([(out, one_like(out))], given.nodes, lift)
+            others = reaches_outside([out], given.nodes)
+            lift = outside and others
+            gradients = pulled([(out, one_like(out))], given.nodes, lift, prune=others)
         # What is given besides may depend on something outside although the value does not.
         lift_aux = has_aux and outside and reaches_outside(list(tree_leaves(aux)), given.nodes)
         given.finish()

@@ -48,9 +48,10 @@ def jacobian(
         with record() as outside:
             out, aux = split_aux(f(*given.args, **options), has_aux, "jacobian")
             outs = [o if hasattr(o, "dtype") else np.asarray(o) for o in tree_leaves(out)]
-            lift = outside and reaches_outside([*outs, *tree_leaves(aux)], given.nodes)
-            columns = _columns if _is_forward(mode, outs, given) else _rows
-            blocks = columns(outs, given, lift)
+            others = reaches_outside([*outs, *tree_leaves(aux)], given.nodes)
+            lift = outside and others
+            forward = _is_forward(mode, outs, given)
+            blocks = _columns(outs, given, lift) if forward else _rows(outs, given, lift, prune=others)
         given.finish()
         back = partial(given_back, tensors=given.tensors_given, lift=lift)
         found = iter([[back(block) for block in row] for row in blocks])
@@ -83,13 +84,13 @@ def _is_forward(mode: str, outs: list[Any], given: Arguments) -> bool:
     return sum(math.prod(node.shape) for node in given.nodes) < sum(o.size for o in outs)
 
 
-def _rows(outs: list[Any], given: Arguments, lift: bool) -> list[list[Any]]:
+def _rows(outs: list[Any], given: Arguments, lift: bool, prune: bool) -> list[list[Any]]:
     """For each result the block of each argument, by cotangents that pick one entry of a result each."""
     sizes = [o.size for o in outs]
     targets = list(given.nodes)
 
     def walk(starts: list[Any]) -> list[Any]:
-        found = pulled(list(zip(outs, starts, strict=True)), given.nodes, lift)
+        found = pulled(list(zip(outs, starts, strict=True)), given.nodes, lift, prune)
         return [found[node] for node in targets]
 
     # One number has one row: nothing to do at once.
