@@ -58,6 +58,7 @@ class Op:
         fresh: bool = False,
         numbers: bool = False,
         advice: str = "",
+        together: Callable[..., Any] | None = None,
     ) -> None:
         self.kind, self.function, self.jvps, self.results = kind, function, jvps or {}, results
         self.call: Callable[..., Any]
@@ -74,6 +75,9 @@ class Op:
         self.inputs, self.optional, self.metadata = _signature(function, list(rules))
         self.patterns: list[Pattern | None] = [None] * (1 << len(self.inputs))
         self.named = {x: self._checked(x, rule) for x, rule in self.rules.items()}
+        self.together = together
+        if unknown := set(parameter_names(together)) - {"g"} - {n for named in self.named.values() for n in named}:
+            raise RuleError(f"`together` of {self.title} may name what its rules name, not {unknown.pop()!r}.")
 
     def _checked(self, target: str, rule: Rule) -> tuple[str, ...]:
         """The names of a rule, or an error for one that it may not use."""
@@ -219,15 +223,17 @@ def _declare(kind: str, function: Any, options: dict[str, Any]) -> Any:
     Options: `run` computes the values if not `function` itself; `also` are other names of it; `jvps` are
     forward rules by input; `results` says that it returns several arrays, and `fresh` that its rules give
     new arrays that nothing else holds, or `g` itself; `numbers` that it takes Python numbers as they are, so
-    that they adapt to the dtype of the arrays; `advice` ends its error messages;
-    `name`; `sample`.  The others are rules.
+    that they adapt to the dtype of the arrays; `together` gives the gradients of all inputs in a tuple, where
+    they have work in common; `advice` ends its error messages; `name`; `sample`.  The others are rules.
     """
     if function is None:
         return lambda f: _declare(kind, f, options)
     options = dict(options)
     run, also, sample = options.pop("run", None), options.pop("also", ()), options.pop("sample", None)
     settings = {
-        key: options.pop(key) for key in ("name", "jvps", "results", "fresh", "numbers", "advice") if key in options
+        key: options.pop(key)
+        for key in ("name", "jvps", "results", "fresh", "numbers", "advice", "together")
+        if key in options
     }
     made = Op(kind, run or function, options, public=function, **settings)
     if sample is None and function.__name__[0] in "_<":

@@ -92,6 +92,10 @@ def build_pull(op: Any, wanted: tuple[int, ...], keep: tuple[str, ...]) -> Calla
             terms.append(f"g * {applied}")
         else:
             terms.append({1: "g", -1: "-g"}.get(rule, f"g * rule_{x}"))
+    if op.together and len(wanted) == len(op.rules):
+        # What the gradients have in common is computed once.
+        scope["together"] = op.together
+        terms = [f"*{_applied('together', parameter_names(op.together), 0)}"]
     lines = ["def pull(g, kept, node):", *_unpacked(op, keep, {n for x in targets for n in op.named[x]}, scope)]
     if op.results:
         lines.append("    g = zeros_for_missing(g, node)")

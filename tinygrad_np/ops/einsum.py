@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from string import ascii_letters, ascii_lowercase, ascii_uppercase
 from typing import Any
 
@@ -41,7 +42,15 @@ def _einsum(*arrays, subscripts="", optimize=False):
         for term, array in zip(subscripts.split("->")[0].split(","), arrays, strict=True):
             sizes.update({label: n for label, n in zip(term, np.shape(array), strict=False) if n > 1})
         optimize = math.prod(sizes.values()) >= _LARGE
+    if optimize is True and len(arrays) > 2:
+        optimize = _plan(subscripts, tuple([np.shape(array) for array in arrays]))
     return np.einsum(subscripts, *arrays, optimize=optimize)
+
+
+@lru_cache(maxsize=1024)
+def _plan(subscripts, shapes):
+    """The order of contractions: NumPy looks for it anew at each call, which can take longer than they do."""
+    return np.einsum_path(subscripts, *[np.broadcast_to(0.0, shape) for shape in shapes], optimize=True)[0]
 
 
 def _labels(sublist):

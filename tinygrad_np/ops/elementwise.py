@@ -20,7 +20,14 @@ elementwise(np.negative, x=-1)
 elementwise(np.add, x=1, y=1)
 elementwise(np.subtract, x=1, y=-1)
 elementwise(np.multiply, x=lambda y: y, y=lambda x: x)
-elementwise(np.divide, x=lambda y: 1 / y, y=lambda y, out: -out / y, sample=(0.5, 2))
+
+
+def _divide_both(g, y, out):
+    slope = g / y
+    return slope, slope * -out
+
+
+elementwise(np.divide, x=lambda y: 1 / y, y=lambda y, out: -out / y, together=_divide_both, sample=(0.5, 2))
 elementwise(np.nextafter, x=1, y=None, sample=lambda r: [r(r.real(3, 4), 9.0)])
 elementwise(np.heaviside, x=None, y=lambda x: x == 0, sample=lambda r: [r(np.array([-1, 0, 2]), r.real(3))])
 elementwise(np.reciprocal, x=lambda out: -out * out)
@@ -33,15 +40,21 @@ elementwise(np.ldexp, x=lambda y: np.ldexp(1.0, y), y=None, sample=lambda r: [r(
 def _power_log(x, out):
     """The derivative of x**y with respect to y.  0**y is 0 for every y > 0: 0, and not 0 * log(0)."""
     # In the dtype of the result: to a complex power, a negative number has a complex logarithm.
-    return out * np.log(np.where(x == 0, out.dtype.type(1), x))
+    if type(x) is not np.ndarray or x.dtype != out.dtype or not x.all():
+        x = np.where(x == 0, out.dtype.type(1), x)
+    return out * np.log(x)
 
 
 def _power_slope(x, y):
     """The derivative of x**y with respect to x."""
+    if isinstance(y, int | float) and y == 2:
+        return 2 * x
     if isinstance(y, int | float) and y >= 1:
         return y * x ** (y - 1)
     # At 0, x**0 is flat, and x**y with y < 1 has an infinite slope: 0, as for sqrt (see kinks.py).
     real = np.real(bare(y))
+    if type(x) is np.ndarray and x.all():
+        return y * x ** (y - 1.0)
     flat = (x == 0) & (real >= 0) & ((real < 1) | ((real == 1) & (y != 1)))
     return np.where(flat, 0, y * np.where(flat, 1, x) ** np.where(flat, 1, y - 1.0))
 

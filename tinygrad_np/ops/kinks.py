@@ -15,7 +15,6 @@ import numpy as np
 from ..engine.arrays import conjugate
 from ..engine.door import bare
 from ..engine.op import composite, elementwise, op
-from .reduce import spread
 
 
 def _step(x):
@@ -72,6 +71,9 @@ def relu(x):
 def inverse_or_zero(x):
     """1 / x, and 0 where x is 0: the slope of sqrt and its kin, with their subgradient at 0."""
     x = np.asarray(x)
+    if x.all():
+        # Several times as fast as with where=.
+        return np.divide(1, x)
     return np.divide(1, x, out=np.zeros(x.shape, np.result_type(x, np.float16)), where=x != 0)
 
 
@@ -96,14 +98,23 @@ def sign(x):
     return np.sign(bare(x))
 
 
+def _taken(g, condition):
+    """The gradient where the condition holds, 0 elsewhere."""
+    if type(g) is np.ndarray and g.size > 4096 and np.isfinite(g).all():
+        # Many times as fast as np.where for a mask without runs.
+        return g * np.not_equal(condition, 0)
+    return np.where(condition, g, 0)
+
+
 # A product with the mask would let nan * 0 through: np.where does not.
 _where = op(
     lambda condition, x, y: np.where(condition, x, y),
     name="where",
+    fresh=True,
     numbers=True,
     condition=None,
-    x=lambda g, condition: np.where(condition, g, 0),
-    y=lambda g, condition: np.where(condition, 0, g),
+    x=lambda g, condition: _taken(g, condition),
+    y=lambda g, condition: _taken(g, np.logical_not(condition)),
     jvps={
         "x": lambda t, condition: np.where(condition, t, 0),
         "y": lambda t, condition: np.where(condition, 0, t),
@@ -125,8 +136,13 @@ def where(condition, *branches):
     return _where(condition, *branches) if branches else np.nonzero(condition)
 
 
+def _clip_run(a, a_min, a_max):
+    # One pass; the method is the cheapest way to it.
+    return a.clip(a_min, a_max) if type(a) is np.ndarray else np.clip(a, a_min, a_max)
+
+
 _clip = elementwise(
-    lambda a, a_min, a_max: np.minimum(np.maximum(a, a_min), a_max),
+    _clip_run,
     name="clip",
     a=lambda a, a_min, a_max: (a >= a_min) & (a <= a_max),
     a_min=lambda a, a_min, a_max: (a < a_min) & (a_min <= a_max),
@@ -150,6 +166,37 @@ def clip(a, a_min=None, a_max=None, *, min=None, max=None):
     return _clip(a, -np.inf if low is None else low, np.inf if high is None else high)
 
 
+def _winners(a, out, axis, keepdims, initial, where):
+    """Where the extreme entries are, and how many share each result; None if each has one to itself."""
+    a, out = bare(a), np.asarray(bare(out))
+    if axis is not None and not keepdims:
+        out = np.expand_dims(out, axis)
+    winners = a == out if where is True else (a == out) & where
+    # A lane with nan has no winner, and could make up for a tie in another.
+    if initial is None and np.count_nonzero(winners) == out.size and not np.isnan(out).any():
+        return winners, None
+    count = winners.sum(axis=axis, keepdims=True)
+    if initial is not None:
+        count = count + (out == initial)
+    return winners, np.maximum(count, 1)
+
+
+def _to_winners(g, a, out, axis, keepdims, initial, where):
+    """`g` at the extreme entries of each lane, in equal parts where several tie, and 0 elsewhere."""
+    winners, count = _winners(a, out, axis, keepdims, initial, where)
+    if axis is not None and not keepdims:
+        g = np.expand_dims(g, axis)
+    if count is not None:
+        g = g / count
+    if count is not None or not isinstance(g, np.ndarray | np.generic):
+        return np.where(winners, g, 0)
+    # Few places: writing to them takes a fraction of what a product with a mask does.
+    slope = np.zeros(winners.shape, g.dtype)
+    places = np.flatnonzero(winners)
+    slope.reshape(-1)[places] = np.broadcast_to(g, winners.shape).flat[places]
+    return slope
+
+
 def _ties(a, out, axis, keepdims, initial, where):
     """Each entry's equal share in being the extreme one of its lane."""
     a, out = bare(a), np.asarray(bare(out))
@@ -168,8 +215,8 @@ def _extreme(function, also, ufunc):
     def run(a, axis=None, out=None, keepdims=False, initial=np._NoValue, where=True):
         return ufunc.reduce(a, axis, None, None, bool(keepdims), initial, where)
 
-    def pulled(g, a, out, shape, axis, keepdims, initial, where):
-        return spread(g, shape, axis, keepdims) * _ties(a, out, axis, keepdims, initial, where)
+    def pulled(g, a, out, axis, keepdims, initial, where):
+        return _to_winners(g, a, out, axis, keepdims, initial, where)
 
     def pushed(t, a, out, axis, keepdims, initial, where):
         return np.sum(t * _ties(a, out, axis, keepdims, initial, where), axis=axis, keepdims=bool(keepdims))
@@ -178,6 +225,7 @@ def _extreme(function, also, ufunc):
         function,
         run=run,
         also=also,
+        fresh=True,
         a=pulled,
         jvps={"a": pushed},
         sample=lambda r: [

@@ -76,6 +76,7 @@ def matrix_power(a, n):
 
 op(
     np.linalg.inv,
+    fresh=True,
     a=lambda g, out: -product(product(out.mT, g), out.mT),
     jvps={"a": lambda t, out: -product(product(out, t), out)},
     sample=lambda r: [r(a) for a in _squares(r)],
@@ -94,8 +95,16 @@ def _solve_a(g, a, out, shape):
     return -back[..., :, None] * out[..., None, :] if vector else -np.matmul(back, out.mT)
 
 
+def _solve_both(g, a, out, shape):
+    vector = out.ndim < len(shape)
+    back = _solve_transposed(a, g, vector)
+    return (-back[..., :, None] * out[..., None, :] if vector else -np.matmul(back, out.mT)), back
+
+
 op(
     np.linalg.solve,
+    fresh=True,
+    together=_solve_both,
     a=_solve_a,
     b=lambda g, a, shape: _solve_transposed(a, g, len(shape) == 1),
     sample=lambda r: [

@@ -22,6 +22,7 @@ from .reduce import axes_of, operand, spread
 _norm2 = op(
     lambda x, axis=None, keepdims=False: np.linalg.norm(x, None, axis, keepdims),
     name="norm",
+    fresh=True,
     x=lambda g, x, out, shape, axis, keepdims: conjugate(x) * spread(g / infinite_at_zero(out), shape, axis, keepdims),
     jvps={
         "x": lambda t, x, out, axis, keepdims: (

@@ -111,10 +111,32 @@ def _constant_pad(array, widths, values):
 
 def _copies(array, widths, mode, options):
     """Margins of copied entries: NumPy itself says which, on their numbers."""
-    for axis, width in enumerate(widths):
-        if any(width):
-            array = np.take(array, np.pad(np.arange(array.shape[axis]), width, mode, **options), axis=axis)
+    for axis, (before, after) in enumerate(widths):
+        if before or after:
+            picks = np.pad(np.arange(array.shape[axis]), (before, after), mode, **options)
+            array = _copied(array, picks, before, axis)
     return array
+
+
+def _fold(values, picks, before, axis, length):
+    """Every row of a margin added to the row that it is a copy of."""
+    rows = np.moveaxis(values, axis, 0)
+    out = np.array(values[(slice(None),) * axis + (slice(before, before + length),)])
+    into = np.moveaxis(out, axis, 0)
+    for i in (*range(before), *range(before + length, len(picks))):
+        into[picks[i]] += rows[i]
+    return out
+
+
+_copied = linear(
+    lambda array, picks, before, axis: np.take(array, picks, axis),
+    transpose=lambda g, picks, before, axis, shape: _folded(g, picks, before, axis, shape[axis]),
+    name="pad",
+    fresh=True,
+)
+_folded: Any = linear(
+    _fold, transpose=lambda g, picks, before, axis: _copied(g, picks, before, axis), name="fold", fresh=True
+)
 
 
 # -- margins ------------------------------------------------------------------------------------

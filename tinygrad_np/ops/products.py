@@ -48,8 +48,10 @@ def _matmul_a(g, b, shape):
 
 
 def _matmul_b(g, a, shape):
-    if a.ndim == 2 == len(shape):
+    if a.ndim == 2 and len(shape) < 3:
         return product(a.T, g)
+    if len(shape) == 1 == a.ndim:
+        return a * g
     if len(shape) == 1:
         return product(_as_rows(np.atleast_2d(a)).T, g.reshape(-1))
     if a.ndim == 1:

@@ -253,8 +253,8 @@ def _spreads(r):
     ]
 
 
-op(np.var, a=_var_vjp, jvps={"a": _var_jvp}, sample=_spreads)
-op(np.std, a=_std_vjp, jvps={"a": _std_jvp}, sample=_spreads)
+op(np.var, a=_var_vjp, fresh=True, jvps={"a": _var_jvp}, sample=_spreads)
+op(np.std, a=_std_vjp, fresh=True, jvps={"a": _std_jvp}, sample=_spreads)
 
 
 # -- products -----------------------------------------------------------------------------------
@@ -278,7 +278,11 @@ def _others(x):
     return before * np.concatenate([after, ones], axis=-1)
 
 
-def _prod_vjp(g, a, shape, axis, keepdims, initial, where):
+def _prod_vjp(g, a, out, shape, axis, keepdims, initial, where):
+    # Where no product is 0, nor has lost digits on the way to 0, dividing is exact and takes one pass.
+    sizes = np.abs(bare(out))
+    if where is True and out.size and np.finfo(out.dtype).tiny < sizes.min() and sizes.max() < np.inf:
+        return spread(g * out, shape, axis, keepdims) / a
     axes = axes_of(axis, len(shape))
     order = [i for i in range(len(shape)) if i not in axes] + list(axes)
     lanes = np.transpose(a if where is True else np.where(where, a, 1), order)
@@ -293,6 +297,7 @@ op(
     np.prod,
     run=_prod,
     a=_prod_vjp,
+    fresh=True,
     sample=lambda r: [
         *_with_single_entries(r),
         r(r.real(3, 4), axis=1, initial=2.0),

@@ -71,7 +71,9 @@ def _cumprod_vjp(g, a, out, shape, axis):
         a, axis = a.reshape(-1), 0
     # Where no product is 0, or has lost digits on the way to 0, dividing is exact and takes one pass.
     if np.abs(bare(out)).min() > np.finfo(out.dtype).tiny:
-        return (sum_from(g * out, axis) / a).reshape(shape)
+        slope = sum_from(g * out, axis) / a
+        # A view would be copied by the walk.
+        return slope if slope.shape == shape else slope.reshape(shape)
     a, out, g = (np.moveaxis(x, axis, -1) for x in (a, out, g))
     before = np.concatenate([np.ones((*a.shape[:-1], 1), a.dtype), out[..., :-1]], axis=-1)
     return np.moveaxis(before * pulled_through(g, a[..., 1:]), -1, axis).reshape(shape)
@@ -80,6 +82,7 @@ def _cumprod_vjp(g, a, out, shape, axis):
 op(
     np.cumprod,
     a=_cumprod_vjp,
+    fresh=True,
     sample=lambda r: [
         *_accumulations(r),
         *[r(r.real(3, 4) * ([1, 0, 1, 1], [1, 1, 1, 1], [0, 1, 0, 1]), axis=axis) for axis in (1, 0, None)],

@@ -215,6 +215,7 @@ linear(
 )
 linear(
     np.roll,
+    fresh=True,
     transpose=lambda g, shift, axis: np.roll(g, np.negative(shift), axis),
     sample=lambda r: [
         r(r.real(3, 4), 5),

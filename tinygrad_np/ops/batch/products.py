@@ -16,6 +16,11 @@ from .axes import entries
 def _matmul(function, level, args, options):
     a, b = args
     row, column = np.ndim(a) == 1, np.ndim(b) == 1
+    # One matrix for the vectors of all examples: these are the rows of another matrix.
+    if column and np.ndim(a) == 2 and not is_batch(a, level):
+        return np.matmul(b.value, np.matrix_transpose(a))
+    if row and np.ndim(b) == 2 and not is_batch(b, level):
+        return np.matmul(a.value, b)
     # As matrices: the axis of the examples would turn a vector into one.
     a, b = a[None] if row else a, b[:, None] if column else b
     out = _matrices_product(a, b, level)
@@ -69,10 +74,13 @@ def _cross(function, level, args, options):
     return entries(function, level, args, {})
 
 
-@rule(einsum._einsum)
+@rule(np.einsum)
 def _einsum(function, level, args, options):
-    left, output = options["subscripts"].split("->")
-    return _summed(left.split(","), output, args, level, optimize=options.get("optimize", False))
+    subscripts, *arrays = args
+    if not isinstance(subscripts, str) or "->" not in subscripts or "." in subscripts:
+        raise BatchError("np.einsum of a batch needs the labels of every axis: its own code writes them out.")
+    left, output = subscripts.split("->")
+    return _summed(left.split(","), output, arrays, level, optimize=options.get("optimize", False))
 
 
 def _summed(terms, output, arrays, level, **options):
@@ -80,7 +88,9 @@ def _summed(terms, output, arrays, level, **options):
     used = {label for term in terms for label in term}
     new = next(label for label in ascii_letters if label not in used)
     terms = [new + "".join(t) if is_batch(x, level) else "".join(t) for t, x in zip(terms, arrays, strict=True)]
-    return np.einsum(f"{','.join(terms)}->{new}{''.join(output)}", *values(arrays, level), **options)
+    subscripts = f"{','.join(terms)}->{new}{''.join(output)}"
+    # Not np.einsum: whether to plan is decided by the size of the whole batch.
+    return einsum._einsum(*values(arrays, level), subscripts=subscripts, **options)
 
 
 # -- stacks of matrices ---------------------------------------------------------------------------
