@@ -196,3 +196,57 @@ def test_a_second_derivative_has_a_tape_too():
     names = [node.op_name for node in tg.tape(x.grad)]
     assert "power" in names
     assert names[0] == "parameter"
+
+
+# -- filter -----------------------------------------------------------------------------------
+
+
+def filtered_tape():
+    W, b = parameters("layer1.W", "layer1.b")
+    hidden = np.log1p(np.exp(W @ Tensor(np.ones((2, 2)), name="x") + b))
+    hidden.name = "layer1.out"
+    return tg.tape(np.sum(np.log(hidden)))
+
+
+def ops(tape):
+    return [node.op_name for node in tape]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "expected"),
+    [
+        ({}, ["parameter", "parameter", "constant", "matmul", "add", "exp", "log1p", "log", "sum"]),
+        ({"op": "exp"}, ["exp"]),
+        ({"op": "log*"}, ["log1p", "log"]),
+        ({"op": "LOG*"}, []),
+        ({"op": ""}, []),
+        ({"name": "layer1.*"}, ["parameter", "parameter", "log1p"]),
+        ({"name": "?"}, ["constant"]),
+        ({"name": ""}, ["matmul", "add", "exp", "log", "sum"]),
+        ({"leaves": True}, ["parameter", "parameter", "constant"]),
+        ({"leaves": False}, ["matmul", "add", "exp", "log1p", "log", "sum"]),
+        ({"requires_grad": False}, ["constant"]),
+        ({"leaves": True, "requires_grad": True}, ["parameter", "parameter"]),
+        ({"op": "log*", "name": "layer1.*"}, ["log1p"]),
+        ({"where": lambda node: node.shape == ()}, ["sum"]),
+        ({"where": lambda node: len(node.inputs) == 2, "op": "a*"}, ["add"]),
+    ],
+)
+def test_filter(conditions, expected):
+    assert ops(filtered_tape().filter(**conditions)) == expected
+
+
+def test_a_filtered_tape_is_a_tape_that_keeps_its_numbers():
+    tape = filtered_tape()
+    logs = tape.filter(op="log*")
+    assert isinstance(logs, tg.Tape)
+    assert len(logs) == 2
+    assert logs[0] is next(node for node in tape if node.op_name == "log1p")
+    whole, part = str(tape).splitlines(), str(logs).splitlines()
+    words = [line.split() for line in whole if " log" in line]
+    assert [line.split() for line in part[1:]] == words
+    # Inputs that were filtered out are called what the whole tape calls them.
+    assert tape.label(logs[0].inputs[0]) == logs.label(logs[0].inputs[0]) == "%5"
+    assert ops(tape.filter(leaves=False).filter(op="log*").filter(name="")) == ["log"]
+    assert len(tape) == 9
+    assert str(tape.filter(op="nothing")).split() == whole[0].split()

@@ -30,15 +30,22 @@ class Trace:
 
 
 class Debug:
-    """What `recording` holds in debug mode; ops and walks report to it."""
+    """What `recording` holds in debug mode; ops and walks report to it, and it to a profile around it."""
+
+    def __init__(self, watching: Any = None) -> None:
+        self.watching = watching
 
     def recorded(self, node: Node, out: Any) -> None:
         """Note the line that recorded `node`; refuse a value that is not finite."""
+        if self.watching is not None:
+            self.watching.recorded(node, out)
         node.trace = Trace(node)
         _refuse_nonfinite(out, f"the value of {node.describe()}")
 
     def pulling(self, node: Node) -> None:
         """Refuse to differentiate with arrays that were written into since they were recorded."""
+        if self.watching is not None:
+            self.watching.pulling(node)
         if node.trace is None:
             return
         names = (*[f"array {name!r}" for name in node.rule.keep], "array among the other arguments")
@@ -51,6 +58,8 @@ class Debug:
 
     def pulled(self, node: Node, wanted: tuple[int, ...], gradients: tuple) -> None:
         """Refuse gradients that are not finite."""
+        if self.watching is not None:
+            self.watching.pulled(node, wanted, gradients)
         for i, gradient in zip(wanted, gradients, strict=True):
             _refuse_nonfinite(bare(gradient), f"the gradient of input {i} of {node.describe()}")
 
@@ -69,7 +78,8 @@ def debug() -> Iterator[None]:
     Traceback (most recent call last):
     tinygrad_np.errors.NonFiniteError: the value of `log` of shape (2,) ... has 1 inf among 2 entries...
     """
-    token = recording.set(Debug() if recording.get() else False)
+    outside = recording.get()
+    token = recording.set(Debug(None if outside is True else outside) if outside else False)
     try:
         yield
     finally:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -13,6 +15,9 @@ import numpy as np
 
 from .op import OPS, Op, Variadic
 from .tape import PROJECTION, Node, recording
+
+profiling: ContextVar[Profile | None] = ContextVar("tinygrad_np.profiling", default=None)
+"""Beside `recording`, because ops that record nothing take time too."""
 
 
 @dataclass
@@ -39,10 +44,11 @@ class Profile:
 
     rows: dict[str, OpProfile] = field(default_factory=dict)
     seconds: float = 0.0
-    watching: Any = None  # a debug mode around the profile goes on
+    watching: Any = None  # a debug mode around the profile goes on, and so does another profile
+    outer: Profile | None = None
     _started: list[float] = field(default_factory=list)
     _inside: list[float] = field(default_factory=list)
-    _kept: set[int] = field(default_factory=set)
+    _kept: dict[int, tuple[Any, int]] = field(default_factory=dict)  # what is alive and counted, by id
 
     @property
     def ops(self) -> list[OpProfile]:
@@ -74,9 +80,15 @@ class Profile:
         for value in _arrays(node.kept):
             # Two rules that keep the same array, or a view of it, keep it once.
             owner = value if value.base is None else value.base
-            if id(owner) not in self._kept:
-                self._kept.add(id(owner))
-                row.kept_bytes += value.nbytes
+            self._count(owner, value.nbytes, row)
+
+    def _count(self, owner: Any, size: int, row: OpProfile) -> None:
+        key = id(owner)
+        _, before = self._kept.get(key, (None, 0))
+        if size > before:
+            # A weak reference, for the next array may get the place, and the id, of one that is gone.
+            self._kept[key] = weakref.ref(owner, lambda _: self._kept.pop(key, None)), size
+            row.kept_bytes += size - before
 
     def pulling(self, node: Node) -> None:
         """A rule begins."""
@@ -146,15 +158,16 @@ def profile() -> Iterator[Profile]:
     ...
     """
     outside = recording.get()
-    result = Profile(watching=outside if outside not in (True, False) else None)
+    result = Profile(watching=outside if outside not in (True, False) else None, outer=profiling.get())
     _instrument(+1)
-    token = recording.set(result if outside else False)
+    tokens = recording.set(result if outside else False), profiling.set(result)
     started = perf_counter()
     try:
         yield result
     finally:
         result.seconds = perf_counter() - started
-        recording.reset(token)
+        recording.reset(tokens[0])
+        profiling.reset(tokens[1])
         _instrument(-1)
 
 
@@ -180,17 +193,21 @@ def _replace(op: Op, function: Callable[..., Any]) -> None:
 
 def _timed(op: Op) -> Callable[..., Any]:
     def run(*args: Any, **options: Any) -> Any:
-        mode = recording.get()
-        if not isinstance(mode, Profile):
-            return op.function(*args, **options)
-        mode.enter()
-        row = mode.row(op.title)
+        profiles, current = [], profiling.get()
+        while current is not None:
+            profiles.append(current)
+            current = current.outer
+        for p in profiles:
+            p.enter()
         try:
             out = op.function(*args, **options)
         finally:
-            row.forward += mode.leave()
-        row.calls += 1
-        row.bytes += sum(array.nbytes for array in _arrays(out))
+            for p in profiles:
+                p.row(op.title).forward += p.leave()
+        size = sum(array.nbytes for array in _arrays(out)) if profiles else 0
+        for p in profiles:
+            p.row(op.title).calls += 1
+            p.row(op.title).bytes += size
         return out
 
     return run

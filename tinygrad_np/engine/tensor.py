@@ -321,7 +321,13 @@ class Hook:
 
 def _hooked(hook: Callable[[Tensor], Any], g: Any, node: Node) -> Any:
     """What a user's hook makes of a gradient on its way."""
-    changed = hook(conjugate(as_tensor(g)))
+    shown = conjugate(as_tensor(g))
+    if type(shown.data) is np.ndarray:
+        # Others may share this array: the forward pass, another gradient, the cotangent of the caller.
+        view = shown.data.view()
+        view.flags.writeable = False
+        shown = attached(view, shown.node)
+    changed = hook(shown)
     if changed is None:
         return g
     changed = conjugate(as_tensor(changed))
@@ -329,6 +335,10 @@ def _hooked(hook: Callable[[Tensor], Any], g: Any, node: Node) -> Any:
         raise ShapeError(
             f"a hook on {node.describe()} returned a gradient of shape {changed.shape}.  A gradient has the "
             "shape of its tensor; return None to leave it as it is."
+        )
+    if changed.dtype.kind == "c" and node.dtype.kind != "c":
+        raise DtypeError(
+            f"a hook on {node.describe()} returned {changed.dtype} numbers: a real tensor has a real gradient."
         )
     result = changed if isinstance(g, Tensor) else changed.data
     return result if result.dtype == node.dtype else cast(result, node.dtype)

@@ -111,6 +111,7 @@ def pull_back(
     lift: Lift | None = None,
     free: bool = False,
     prune: bool = True,
+    since: int = 0,
 ) -> dict[Node, Any]:
     """The gradients of `targets`, given the cotangents of `roots`.
 
@@ -118,7 +119,7 @@ def pull_back(
     gradient of a target is that of a variable of its own: the walk ends there.
     No array returned is shared with another gradient, with a cotangent or with the forward pass.
     With `prune`, only what leads to a target is walked.  `free` drops what each node kept as soon as its
-    rule has used it.
+    rule has used it.  The hooks of nodes born before `since` are left to the walk that this one is part of.
     """
     useful = None if targets is None or not prune else _useful([node for node, _ in roots], targets)
     mode = recording.get()
@@ -132,14 +133,17 @@ def pull_back(
     found: dict[Node, Entry] = {}
     node: Any = None
     current: Entry | None = None
+    in_hook = False
     try:
         while current is not None or heap:
             node, g, ours = current or waiting.pop(-heappop(heap))
             current = None
             rule = node.rule
             owner = node.owner
-            if owner is not None and owner.hooks and rule is not None:
+            if owner is not None and owner.hooks and rule is not None and node.born >= since:
+                in_hook = True
                 g, ours = hooked(node, g), False
+                in_hook = False
             if (owner is not None and owner.retains) if targets is None else node in targets:
                 # A leaf that is a root too may have been reached already.
                 found[node] = _add(found[node], g) if node in found else (node, g, ours)
@@ -193,10 +197,12 @@ def pull_back(
     except AutogradError:
         raise
     except Exception as error:
+        if in_hook:
+            raise  # the user's own
         raise BackwardError(_failed("backward", node, error)) from error
     # The gradient of a leaf is complete only here.
     for node, g, _ in list(found.values()):
-        if node.rule is None and node.owner is not None and node.owner.hooks:
+        if node.rule is None and node.born >= since and node.owner is not None and node.owner.hooks:
             found[node] = node, hooked(node, g), False
     return {node: g if ours else g.copy() for node, g, ours in found.values()}
 
@@ -208,10 +214,12 @@ def hooked(node: Node, g: Any) -> Any:
     return g
 
 
-def push_forward(roots: Iterable[Node], tangents: dict[Node, Any], lift: Lift | None = None) -> dict[Node, Any]:
+def push_forward(
+    roots: Iterable[Node], tangents: dict[Node, Any], lift: Lift | None = None, since: int = 0
+) -> dict[Node, Any]:
     """The tangents of `roots`, given those of some of the nodes they came from; oldest node first.
 
-    A root that does not depend on them is left out.
+    A root that does not depend on them is left out; nothing born before `since` is moved.
     """
     roots = list(roots)
     if not tangents:
@@ -219,7 +227,7 @@ def push_forward(roots: Iterable[Node], tangents: dict[Node, Any], lift: Lift | 
     known = dict(tangents)
     node: Any = None
     try:
-        nodes = ancestors(roots, since=min(node.born for node in tangents))
+        nodes = ancestors(roots, since=max(since, min(node.born for node in tangents)))
         used: dict[Node, list[int]] = {}
         for node in nodes:
             if node.rule is PROJECTION:

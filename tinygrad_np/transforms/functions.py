@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import zlib
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from ..engine.tape import Node, ancestors, births, recording
 from ..engine.tensor import Tensor, as_tensor, constant, lifted
 from ..engine.walk import Lift, pull_back, push_forward
 from ..errors import AutogradError, BackwardError, DetachError
-from .arguments import plain
+from .arguments import plain, requires_grad
 from .trees import tree_leaves, tree_map
 
 
@@ -136,24 +137,24 @@ class _Recomputed(FunctionRule):
 
     def pull(self, gs: list[Any], kept: tuple, node: Node) -> tuple:
         """Run the function again, and pull back through what that recorded."""
-        with self._run_again(kept, node) as outs:
+        with self._run_again(kept, node) as (outs, begin):
             roots = [(o.node, g) for o, g in zip(outs, gs, strict=True) if g is not None]
             lift = kept[-1]
             if lift:
                 roots = [(node, as_tensor(g)) for node, g in roots]
             targets = [node.inputs[i] for i in self.wanted]
-            found = pull_back(roots, dict.fromkeys(targets).keys(), lift=lifted if lift else None)
+            found = pull_back(roots, dict.fromkeys(targets).keys(), lift=lifted if lift else None, since=begin)
         return tuple([found.get(t, np.zeros(t.shape, t.dtype)) for t in targets])
 
     def push(self, ts: tuple, kept: tuple, node: Node, used: Collection[int] = ()) -> list[Any]:
         """Run the function again, and push forward through what that recorded."""
-        with self._run_again(kept, node) as outs:
+        with self._run_again(kept, node) as (outs, begin):
             known = {node.inputs[i]: t for i, t in zip(self.wanted, ts, strict=True)}
-            found = push_forward([o.node for o in outs], known, lift=lifted if kept[-1] else None)
+            found = push_forward([o.node for o in outs], known, lift=lifted if kept[-1] else None, since=begin)
         return [found.get(o.node, np.zeros(o.shape, o.dtype)) for o in outs]
 
     @contextmanager
-    def _run_again(self, kept: tuple, node: Node) -> Iterator[list[Tensor]]:
+    def _run_again(self, kept: tuple, node: Node) -> Iterator[tuple[list[Tensor], int]]:
         args, options, fingerprints, _, _ = kept
         # A transform that is done with its arguments lets them require grad no more.
         finished = [i for i in node.inputs if not i.requires_grad]
@@ -172,7 +173,12 @@ class _Recomputed(FunctionRule):
                         "draws random numbers, or uses something that has changed since.  Draw them outside and pass "
                         "them in; update parameters after backward()."
                     )
-                yield outs
+                if set(_sources([o.node for o in outs], begin, self.function)) != set(node.inputs):
+                    raise BackwardError(
+                        f"{self.name} under checkpoint used other tensors that require grad when it was run again for "
+                        "its gradient.  Change requires_grad, and what it uses, after backward()."
+                    )
+                yield outs, begin
         finally:
             for i in finished:
                 i.requires_grad = False
@@ -215,8 +221,11 @@ def custom_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
             return tree_map(lambda o: constant(plain(o)), out) if tensors else out
         nodes = tuple([t.node if t.node is not None else as_tensor(t.detach()).node for t in tensors])
         arrays = [np.asarray(plain(o)) for o in tree_leaves(out)]
+        # Whole numbers (labels, an order) carry no gradient and stand beside the results that do.
+        moving = [array for array in arrays if array.dtype.kind in "fc"]
         kept = (pull, out, args, options, False)
-        results = iter(record_results(_Custom(f, wanted), nodes, kept, None, arrays, mode))
+        recorded = iter(record_results(_Custom(f, wanted), nodes, kept, None, moving, mode))
+        results = iter([next(recorded) if array.dtype.kind in "fc" else constant(array) for array in arrays])
         return tree_map(lambda _: next(results), out)
 
     return call
@@ -244,15 +253,29 @@ class _Custom(FunctionRule):
 
     def pull(self, gs: list[Any], kept: tuple, node: Node) -> tuple:
         """What the user's function makes of the cotangents, checked."""
-        pull, out, args, options, recorded = kept
+        pull, _, args, options, recorded = kept
         if recorded:
             pull = _called(self.function, list(args), options)[1]
         gs = [np.zeros(s, d) if g is None else conjugate(g) for g, s, d in zip(gs, node.shape, node.dtype, strict=True)]
+        found = self._pulled(pull, gs, kept, node, recorded or any(isinstance(g, Tensor) for g in gs))
+        if requires_grad(gs):
+            # The numbers alone tell whether something was lost between a cotangent and its gradient.
+            ones = [np.ones(s, d) for s, d in zip(node.shape, node.dtype, strict=True)]
+            for gradient, expected in zip(found, self._pulled(kept[0], ones, kept, node, False), strict=True):
+                if not requires_grad([gradient]) and np.any(expected):
+                    raise DetachError(
+                        f"the pull of {self.name} takes the numbers out of its cotangent (item, tolist, .data ...): it "
+                        "works for a gradient, but not for forward mode or higher derivatives.  Write it with NumPy's "
+                        "functions."
+                    )
+        return found
+
+    def _pulled(self, pull: Callable[..., Any], gs: list[Any], kept: tuple, node: Node, recorded: bool) -> tuple:
+        _, out, args, _, _ = kept
         each = iter(gs)
-        gradients = pull(tree_map(lambda _: next(each), out))
-        return tuple(
-            [self._checked(g, i, node) for i, g in enumerate(self._per_tensor(gradients, args)) if i in self.wanted]
-        )
+        gradients = pull(tree_map(lambda o: next(each) if plain(o).dtype.kind in "fc" else np.zeros(np.shape(o)), out))
+        per_tensor = enumerate(self._per_tensor(gradients, args))
+        return tuple([self._checked(g, i, node, recorded) for i, g in per_tensor if i in self.wanted])
 
     def _per_tensor(self, gradients: Any, args: tuple) -> list[Any]:
         """The gradients of the tensors among the arguments, in their order."""
@@ -265,22 +288,20 @@ class _Custom(FunctionRule):
             )
         found: list[Any] = []
         for gradient, arg in zip(gradients, args, strict=True):
-            if gradient is None:
-                gradient = tree_map(lambda leaf: None, arg)
-            leaves = list(tree_leaves(arg))
-            grads = [gradient] if len(leaves) == 1 and leaves[0] is arg else _leaves_with_none(gradient)
-            if len(grads) != len(leaves):
-                raise BackwardError(
-                    f"the pull of {self.name} gave {len(grads)} gradients for an argument with {len(leaves)} arrays.  "
-                    "Return the gradients in the form of the argument."
-                )
-            found += [g for g, leaf in zip(grads, leaves, strict=True) if isinstance(leaf, Tensor)]
+            found += [g for leaf, g in _along(arg, gradient, self.name) if isinstance(leaf, Tensor)]
         return found
 
-    def _checked(self, gradient: Any, i: int, node: Node) -> Any:
+    def _checked(self, gradient: Any, i: int, node: Node, recorded: bool) -> Any:
         source = node.inputs[i]
         if gradient is None:
             return np.zeros(source.shape, source.dtype)
+        if not recorded and isinstance(gradient, Tensor):
+            if gradient.requires_grad:
+                raise DetachError(
+                    f"the pull of {self.name} uses a tensor that requires grad and that is no argument: its gradient "
+                    "would be cut silently.  Pass it as an argument."
+                )
+            gradient = gradient.data
         gradient = gradient if isinstance(gradient, Tensor) else np.asarray(gradient)
         if gradient.shape != source.shape:
             raise BackwardError(
@@ -298,9 +319,34 @@ def _count(gradients: Any) -> str:
     return f"{len(gradients)} gradients" if isinstance(gradients, tuple | list) else f"a {type(gradients).__name__}"
 
 
-def _leaves_with_none(tree: Any) -> list[Any]:
-    if isinstance(tree, dict):
-        tree = list(tree.values())
-    if isinstance(tree, list | tuple):
-        return [leaf for branch in tree for leaf in _leaves_with_none(branch)]
-    return [tree] if tree is None else list(tree_leaves(tree))
+def _along(arg: Any, gradient: Any, name: str) -> Iterator[tuple[Any, Any]]:
+    """Each leaf of an argument with what stands in its place in the gradient; None stands for a tree of zeros."""
+    if isinstance(arg, dict):
+        branches = [(value, None if gradient is None else _at(gradient, key, name)) for key, value in arg.items()]
+    elif isinstance(arg, list | tuple):
+        if gradient is not None and not (isinstance(gradient, list | tuple) and len(gradient) == len(arg)):
+            raise _other_form(gradient, arg, name)
+        branches = list(zip(arg, gradient if gradient is not None else [None] * len(arg), strict=True))
+    elif dataclasses.is_dataclass(arg) and not isinstance(arg, type):
+        fields = [field.name for field in dataclasses.fields(arg)]
+        if gradient is not None and type(gradient) is not type(arg):
+            raise _other_form(gradient, arg, name)
+        branches = [(getattr(arg, k), getattr(gradient, k, None)) for k in fields]
+    else:
+        yield arg, gradient
+        return
+    for branch, part in branches:
+        yield from _along(branch, part, name)
+
+
+def _at(gradient: Any, key: Any, name: str) -> Any:
+    if not isinstance(gradient, dict):
+        raise _other_form(gradient, {key: 0}, name)
+    return gradient.get(key)
+
+
+def _other_form(gradient: Any, arg: Any, name: str) -> BackwardError:
+    return BackwardError(
+        f"the pull of {name} gave {_count(gradient)} for an argument that is a {type(arg).__name__} of {len(arg)}.  "
+        "Return the gradients in the form of the argument."
+    )

@@ -158,10 +158,16 @@ def jvp(f: Callable[..., Any], args: tuple, tangents: tuple, *, has_aux: bool = 
 
     def tangent(o: Any) -> Any:
         t = found.get(o.node) if isinstance(o, Tensor) and o.node is not None else None
-        return back(np.zeros(np.shape(o), getattr(o, "dtype", float)) if t is None else t)
+        return back(_still(o) if t is None else t)
 
     value, derivative = tree_map(back, out), tree_map(tangent, out)
     return (value, derivative, tree_map(back, aux)) if has_aux else (value, derivative)
+
+
+def _still(o: Any) -> Any:
+    """The tangent of a result that nothing moves."""
+    dtype = getattr(o, "dtype", np.dtype(float))
+    return np.zeros(np.shape(o), dtype if dtype.kind in "fc" else float)
 
 
 def one_like(out: Any) -> Any:

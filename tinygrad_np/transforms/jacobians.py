@@ -13,10 +13,10 @@ import numpy as np
 from ..engine.batched import Batched, levels
 from ..engine.tape import ancestors
 from ..engine.tensor import Tensor
-from ..errors import BatchError, DtypeError
+from ..errors import BackwardError, BatchError, DetachError, DtypeError
 from .arguments import Arguments, given_back, pulled, pushed, reaches_outside, record, split_aux
 from .gradients import Argnums, grad, jvp, one_like, vjp
-from .trees import tree_leaves, tree_map
+from .trees import is_setting, tree_leaves, tree_map
 
 _CHUNK = 1 << 22
 """How many entries the largest array of a walk for many rows at once may have."""
@@ -47,11 +47,12 @@ def jacobian(
         _check_real(given)
         with record() as outside:
             out, aux = split_aux(f(*given.args, **options), has_aux, "jacobian")
+            if is_setting(out):
+                raise BackwardError(f"jacobian needs a function that gives arrays, and this one gave {out!r}.")
             outs = [o if hasattr(o, "dtype") else np.asarray(o) for o in tree_leaves(out)]
             others = reaches_outside([*outs, *tree_leaves(aux)], given.nodes)
             lift = outside and others
-            forward = _is_forward(mode, outs, given)
-            blocks = _columns(outs, given, lift) if forward else _rows(outs, given, lift, prune=others)
+            blocks = _blocks(mode, outs, given, lift, others)
         given.finish()
         back = partial(given_back, tensors=given.tensors_given, lift=lift)
         found = iter([[back(block) for block in row] for row in blocks])
@@ -66,6 +67,18 @@ def jacobian(
     return call
 
 
+def _blocks(mode: str, outs: list[Any], given: Arguments, lift: bool, prune: bool) -> list[list[Any]]:
+    complex_result = any(o.dtype.kind == "c" for o in outs)  # a cotangent knows only one of the two parts
+    if complex_result or _is_forward(mode, outs, given):
+        try:
+            return _columns(outs, given, lift)
+        except DetachError:
+            # A custom gradient whose code is not NumPy's can only be pulled back.
+            if mode == "forward" or complex_result:
+                raise
+    return _rows(outs, given, lift, prune)
+
+
 def _check_real(given: Arguments) -> None:
     for node in given.nodes:
         if node.dtype.kind == "c":
@@ -77,8 +90,6 @@ def _check_real(given: Arguments) -> None:
 
 
 def _is_forward(mode: str, outs: list[Any], given: Arguments) -> bool:
-    if any(o.dtype.kind == "c" for o in outs):
-        return True  # a cotangent knows only one of the two parts
     if mode != "auto":
         return mode == "forward"
     return sum(math.prod(node.shape) for node in given.nodes) < sum(o.size for o in outs)
@@ -108,7 +119,7 @@ def _columns(outs: list[Any], given: Arguments, lift: bool) -> list[list[Any]]:
 
     def walk(starts: list[Any]) -> list[Any]:
         found = pushed(outs, dict(zip(nodes, starts, strict=True)), lift)
-        still = [np.zeros(o.shape, o.dtype) for o in outs]
+        still = [np.zeros(o.shape, o.dtype if o.dtype.kind in "fc" else float) for o in outs]
         roots: list[Any] = [getattr(o, "node", None) for o in outs]
         return [found.get(root, zero) for root, zero in zip(roots, still, strict=True)]
 
