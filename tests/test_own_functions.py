@@ -72,5 +72,5 @@ def test_sigmoid_of_large_numbers_neither_warns_nor_overflows(size, dtype):
 
 @pytest.mark.parametrize("p", [-0.1, 1.1, np.inf])
 def test_binary_cross_entropy_takes_probabilities(p):
-    with pytest.raises(tg.errors.RangeError, match="probabilities.*with_logits"):
+    with pytest.raises(tg.errors.RangeError, match=r"probabilities.*with_logits"):
         tg.binary_cross_entropy(tg.Tensor([0.5, p], requires_grad=True), np.array([0.0, 1.0]))
