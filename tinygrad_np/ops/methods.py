@@ -10,7 +10,7 @@ import numpy as np
 from ..engine.door import RULES, bare, find_tensors, function_name, refuse_out
 from ..engine.op import op
 from ..errors import InPlaceError, NoRuleError
-from .kinks import infinite_at_zero
+from .kinks import infinite_at_zero, inverse_or_zero
 from .reduce import axes_of, operand, spread, ufunc_method
 
 _GIVEN_NOTHING = np._NoValue
@@ -31,14 +31,19 @@ def _reductions(r):
     ]
 
 
-def _exponential_share(array, out, shape, axis, keepdims, where, exponential):
+def _exponential_share(array, axis, initial, where, exponential):
     """Each entry's part in a sum of exponentials: its slope in the logarithm of the sum."""
     if where is not True:
         # Before the exponential: what the mask hides may be too large for it.
         array = np.where(where, array, -np.inf)
-    # Where all entries are -inf the result is too, and -inf - (-inf) would be nan.
-    top = spread(np.where(np.isneginf(bare(out)), 0, out), shape, axis, keepdims)
-    return exponential(array - top)
+    initial = -np.inf if initial is _GIVEN_NOTHING or initial is None else initial
+    top = np.max(bare(array), axis=axis, keepdims=True, initial=initial)
+    # Where all entries are -inf, -inf - (-inf) would be nan.
+    top = np.where(np.isfinite(top), top, 0)
+    # Not exp(array - out): in single precision out has lost the digits that count.
+    share = exponential(array - top)
+    total = np.sum(share, axis=axis, keepdims=True) + exponential(initial - top)
+    return share * inverse_or_zero(total)
 
 
 def _logarithmic(ufunc, exponential):
@@ -47,13 +52,11 @@ def _logarithmic(ufunc, exponential):
     def run(array, axis=0, dtype=None, out=None, keepdims=False, initial=_GIVEN_NOTHING, where=True):
         return ufunc.reduce(array, axis, dtype, None, bool(keepdims), initial, where)
 
-    def pulled(g, array, out, shape, axis, keepdims, where):
-        share = _exponential_share(array, out, shape, axis, keepdims, where, exponential)
-        return spread(g, shape, axis, keepdims) * share
+    def pulled(g, array, shape, axis, keepdims, initial, where):
+        return spread(g, shape, axis, keepdims) * _exponential_share(array, axis, initial, where, exponential)
 
-    def pushed(t, array, out, shape, axis, keepdims, where):
-        share = _exponential_share(array, out, shape, axis, keepdims, where, exponential)
-        return np.sum(t * share, axis=axis, keepdims=keepdims)
+    def pushed(t, array, axis, keepdims, initial, where):
+        return np.sum(t * _exponential_share(array, axis, initial, where, exponential), axis=axis, keepdims=keepdims)
 
     recorded = op(run, name=f"{ufunc.__name__}.reduce", array=pulled, jvps={"array": pushed})
     ufunc_method(ufunc, "reduce", sample=_reductions)(lambda array, *args, **options: recorded(array, *args, **options))
