@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_np as tg
-from tinygrad_np.errors import DetachError, InPlaceError, NoRuleError, ShapeError
+from tinygrad_np.errors import DetachError, DtypeError, InPlaceError, NoRuleError, ShapeError
 
 M = np.array([[1.5, -0.5, 2.0, 0.3], [-1.0, 0.7, 1.1, -2.0], [0.4, 1.9, -1.3, 0.8]])
 CUBE = np.random.default_rng(5).normal(size=(2, 3, 4))
@@ -257,3 +257,38 @@ def test_what_pad_cannot_do():
         np.pad(parameter(), 1, "foo")
     with pytest.raises(ValueError, match="stat_length"):
         np.pad(parameter(), 1, "edge", stat_length=2)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda t, buffer: np.sum(t, 0, None, buffer),
+        lambda t, buffer: np.max(t, 0, buffer),
+        lambda t, buffer: np.std(t, 0, None, buffer),
+        lambda t, buffer: np.take(t, [0], 0, buffer),
+        lambda t, buffer: np.concatenate([t, t], 0, buffer),
+        lambda t, buffer: np.dot(t, t, out=buffer),
+        lambda t, buffer: np.add(t, t, buffer),
+    ],
+)
+def test_out_is_refused_by_position_too(call):
+    buffer = np.zeros(2)
+    with pytest.raises(InPlaceError, match="out="):
+        call(tg.Tensor([1.0, 2.0], requires_grad=True), buffer)
+    np.testing.assert_array_equal(buffer, 0)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda t: np.concatenate([t, t], dtype=int),
+        lambda t: np.stack([t, t], dtype=np.int64),
+        lambda t: np.add(t, 1, dtype=int),
+        lambda t: np.add.reduce(t, dtype=int),
+        lambda t: np.insert(np.array([1, 2]), 1, t),
+        lambda t: np.concatenate([t, t], dtype=np.float32, casting="no"),
+    ],
+)
+def test_a_dtype_that_would_cut_the_gradient_is_refused(call):
+    with pytest.raises(DtypeError, match="dtype"):
+        call(tg.Tensor([1.5, 2.5], requires_grad=True))

@@ -323,3 +323,33 @@ def test_a_function_that_gives_no_number_says_so(result):
     # None is a forgotten return: a gradient of zero would hide it.
     with pytest.raises(BackwardError, match="one number"):
         grad(result)(1.0)
+
+
+def test_a_function_may_change_the_containers_it_is_given():
+    def f(p):
+        p["a"] = p["a"] * 2
+        p["more"] = [1.0]
+        return np.sum(p["a"])
+
+    given = {"a": np.ones(2)}
+    equal(grad(f)(given)["a"], [2, 2])
+    equal(grad(lambda p: tg.checkpoint(f)(p))(given)["a"], [2, 2])
+    assert list(given) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: grad(3), TypeError, "takes a function"),
+        (lambda: tg.jacobian(X), TypeError, "takes a function"),
+        (lambda: grad(np.sum, argnums="q")(X), TypeError, "argnums"),
+        (lambda: jvp(lambda x, y: x * y, (1.0, 2.0), (1.0, None)), TypeError, "None.*zeros_like"),
+        (lambda: grad(lambda x: x.sum() > 0)(X), BackwardError, "real number.*slope"),
+        (lambda: grad(np.argmax)(X), BackwardError, "real number.*slope"),
+        (lambda: grad(np.sum)(np.ma.masked_array([1.0, 2.0], [0, 1])), DtypeError, "mask"),
+        (lambda: tg.vmap(np.sum)(X, axis=0), TypeError, "by keyword"),
+    ],
+)
+def test_misuse_is_named(call, error, message):
+    with pytest.raises(error, match=message):
+        call()

@@ -12,6 +12,8 @@ to it everything lower is the same for all examples.
 
 from __future__ import annotations
 
+import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -21,8 +23,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import BatchError, LoopWarning, ShapeError
-from .door import RULES, function_name, is_tensor
+from .door import RULES, bare, function_name, is_tensor
 
+_PACKAGE = os.path.dirname(os.path.dirname(__file__))
 levels = count(1)
 
 # The functions written with others that are running, lest one that gives up on a batch call itself.
@@ -86,6 +89,15 @@ class Batched(np.lib.mixins.NDArrayOperatorsMixin):
         """The axes permuted."""
         return np.transpose(self, axes[0] if len(axes) == 1 else axes or None)
 
+    def detach(self) -> Any:
+        """The examples without what they came from."""
+        return bare(self)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or not hasattr(np.ndarray, name):
+            raise AttributeError(f"'Batched' object has no attribute {name!r}")
+        self._refuse()
+
     # -- NumPy's door -------------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
@@ -93,8 +105,12 @@ class Batched(np.lib.mixins.NDArrayOperatorsMixin):
         result = _dispatch(ufunc if method == "__call__" else (ufunc, method), inputs, options)
         if target is None:
             return result
-        if not isinstance(target[0], Batched) or not isinstance(result, Batched):
-            raise BatchError(f"{function_name(ufunc)} of a batch cannot write into one array: out= holds one example.")
+        same = isinstance(target[0], Batched) and isinstance(result, Batched) and "where" not in options
+        if not same or (result.shape, result.dtype) != (target[0].shape, target[0].dtype):
+            raise BatchError(
+                f"{function_name(ufunc)} of a batch can write into a batch of the same shape and dtype only.  Leave "
+                "out= away: y = f(x)."
+            )
         target[0].value, target[0].level = result.value, result.level
         return target[0]
 
@@ -109,7 +125,12 @@ class Batched(np.lib.mixins.NDArrayOperatorsMixin):
             "code that is not NumPy's see all examples at once."
         )
 
-    backward = _refuse
+    # As for tensors: += makes a new one.
+    __iadd__, __isub__ = (np.lib.mixins.NDArrayOperatorsMixin.__add__, np.lib.mixins.NDArrayOperatorsMixin.__sub__)
+    __imul__ = np.lib.mixins.NDArrayOperatorsMixin.__mul__
+    __itruediv__ = np.lib.mixins.NDArrayOperatorsMixin.__truediv__
+    __ipow__ = np.lib.mixins.NDArrayOperatorsMixin.__pow__
+    backward = register_hook = _refuse
     __array__ = __bool__ = __float__ = __int__ = __index__ = __complex__ = item = tolist = __setitem__ = _refuse
 
 
@@ -208,9 +229,18 @@ def run_batched(function: Any, level: int, args: tuple, options: dict) -> Any:
             _composites.reset(token)
     if getattr(known, "kind", None) == "write" or (isinstance(function, tuple) and function[1] == "at"):
         raise BatchError(f"{_name(function)} would write each example into the same array.")
-    if running.get() is not None:
-        warnings.warn(f"vmap runs {_name(function)} once per example: it has no rule for a batch.", LoopWarning, 2)
+    warn_of_loop(f"{_name(function)} once per example: it has no rule for a batch.")
     return one_by_one(_callable(function), level, args, options)
+
+
+def warn_of_loop(what: str) -> None:
+    """Say that vmap runs something once per example, at the line of the user's code that did."""
+    if running.get() is None:
+        return
+    frame, depth = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_code.co_filename.startswith((_PACKAGE, "<rule", np.__path__[0])):
+        frame, depth = frame.f_back, depth + 1
+    warnings.warn(f"vmap runs {what}", LoopWarning, depth - 1)
 
 
 def _callable(function: Any) -> Callable[..., Any]:
@@ -240,7 +270,9 @@ def one_by_one(function: Callable[..., Any], level: int, args: Any, options: dic
 def example(value: Any, level: int, i: int) -> Any:
     """One example of what is batched on a level, also inside lists, tuples and dicts."""
     if type(value) is Batched and value.level == level:
-        return value.value[i]
+        # A copy of an array, for the function may write into it.
+        one = value.value[i]
+        return one.copy() if isinstance(one, np.ndarray) else one
     if isinstance(value, dict):
         return {key: example(v, level, i) for key, v in value.items()}
     if type(value) in (list, tuple):
@@ -305,4 +337,5 @@ def for_each_example(direction: Callable[..., Any], moved: Any, kept: tuple, nod
     level = max(map(level_of, found))
     if any(type(x) is not Batched and level_of(x) == level for x in found) or list(operands((node.meta or (),))):
         raise BatchError(f"the rule of {node.describe()} works on one example only.")
+    warn_of_loop(f"the derivative of {node.rule.op.title} once per example: it is written for arrays.")
     return one_by_one(lambda g, kept: direction(g, kept, node), level, (moved, kept), {})

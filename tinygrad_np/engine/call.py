@@ -274,6 +274,8 @@ def unrecorded(op: Any, out: Any, inputs: tuple, meta: tuple, options: dict) -> 
 
 def plain(op: Any, meta: tuple, options: dict) -> tuple[tuple, dict]:
     """Metadata with arrays in place of tensors; a tensor that requires grad has no place there."""
+    if op.out_at is not None and len(meta) > op.out_at:
+        refuse_out(op.title, {"out": meta[op.out_at]})
     if "out" not in options and _is_plain(meta) and _is_plain(tuple(options.values())):
         return meta, options
     for tensor in find_tensors((meta, options)):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InPlaceError, NoRuleError
+from ..errors import DtypeError, InPlaceError, NoRuleError
 
 RULES: dict[Any, Callable[..., Any]] = {}
 """From a NumPy function (or a ufunc and the name of its method) to what runs it on tensors."""
@@ -18,19 +18,34 @@ def is_tensor(value: Any) -> bool:
     return hasattr(value, "requires_grad") and hasattr(value, "node")
 
 
+def is_batch(value: Any) -> bool:
+    """Whether `value` is a Batched; the class itself is defined later, on top of this table."""
+    return hasattr(value, "level") and hasattr(value, "value")
+
+
 def find_tensors(values: Any) -> Iterator[Any]:
     """The tensors among arguments, also inside lists, tuples and dicts."""
     for value in values.values() if isinstance(values, dict) else values:
+        if type(value) is np.ndarray:
+            continue
+        if is_batch(value):
+            value = value.value  # an outer tensor may stand for the examples
         if is_tensor(value):
             yield value
+        elif is_batch(value):
+            yield from find_tensors((value,))
         elif isinstance(value, list | tuple | dict):
             yield from find_tensors(value)
 
 
 def bare(value: Any) -> Any:
     """Arguments with the arrays of the tensors in their place, also inside lists, tuples and dicts."""
+    if type(value) is np.ndarray:
+        return value  # the most frequent case
     if is_tensor(value):
-        return value.data
+        value = value.data
+    if is_batch(value):
+        return type(value)(bare(value.value), value.level)
     if isinstance(value, dict):
         return {key: bare(v) for key, v in value.items()}
     if type(value) in (list, tuple):
@@ -90,4 +105,19 @@ def ufunc_inputs(ufunc: np.ufunc, inputs: tuple, options: dict) -> list[Any]:
     dtype = options.get("dtype")
     if dtype is None:
         return list(inputs)
-    return [RULES["astype"](x, dtype) if is_tensor(x) else np.asarray(x, dtype) for x in inputs]
+    casting = options.get("casting") or "same_kind"
+    return [converted(x, dtype, name, casting) if is_tensor(x) else np.asarray(x, dtype) for x in inputs]
+
+
+def converted(x: Any, dtype: Any, name: str, casting: Any = "same_kind") -> Any:
+    """`x` for the dtype= of a function: cast where NumPy casts, and never to what cannot carry its gradient."""
+    dtype = np.dtype(dtype)
+    if not is_tensor(x):
+        return np.asarray(x).astype(dtype, casting=casting)
+    if not np.can_cast(x.dtype, dtype, casting) or (x.requires_grad and dtype.kind not in "fc"):
+        raise DtypeError(
+            f"{name}(..., dtype={dtype}) does not go with {x.describe()}: "
+            + ("that dtype carries no gradient.  " if x.requires_grad else f"{casting!r} casting forbids it.  ")
+            + "Leave dtype= away, choose a floating one, or cast what you mean yourself: t.detach().astype(...)."
+        )
+    return RULES["astype"](x, dtype)

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -73,6 +74,7 @@ class Op:
             advice = "Axes are matched from the right, and each pair must be equal or have a 1."
         self.advice = f"  {advice}" if advice else ""
         self.inputs, self.optional, self.metadata = _signature(function, list(rules))
+        self.out_at = list(self.metadata).index("out") if "out" in self.metadata else None
         self.patterns: list[Pattern | None] = [None] * (1 << len(self.inputs))
         self.named = {x: self._checked(x, rule) for x, rule in self.rules.items()}
         self.together = together
@@ -309,9 +311,14 @@ def composite(*functions: Any, sample: Any = None) -> Callable[[Callable[..., An
 
     def register(written: Callable[..., Any]) -> Callable[..., Any]:
         title = function_name(functions[0] if functions else written)
+        code = written.__code__
+        parameters = code.co_varnames[: code.co_argcount]
+        out_at = parameters.index("out") if "out" in parameters else sys.maxsize
 
         @functools.wraps(written)
         def call(*args: Any, **options: Any) -> Any:
+            if len(args) > out_at:
+                refuse_out(title, {"out": args[out_at]})
             if options:
                 refuse_out(title, options)
             return written(*args, **options)

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from .batched import Batched, level_of, operands, repeated
 from .call import build, record
-from .door import find_tensors
-from .tape import PROJECTION, Node, recording
-from .tensor import Tensor, as_tensor, lifted
+from .tape import PROJECTION, Node, leaf, recording
+from .tensor import Tensor, as_tensor, attached, lifted
 from .walk import Lift, fit, pull_back
 
 
@@ -174,14 +174,24 @@ def push_by_pulling(pattern: Any, ts: tuple, kept: tuple, node: Node, used: Coll
     )
     token = recording.set(True)
     try:
-        probes = {i: Tensor(z, requires_grad=True) for i, z in enumerate(zeros) if i in used or not several}
+        # On the level of the batch that the rule works on: else the probe would be a value like any other there.
+        top = max(operands((kept, node.meta or ())), key=level_of, default=None)
+        zeros = [repeated_on(z, top) for z in zeros]
+        probes = {i: attached(z, leaf(z, requires_grad=True)) for i, z in enumerate(zeros) if i in used or not several}
         # A result that nobody uses may be one that has no derivative.
         pulled = pattern.pull([probes.get(i, z) for i, z in enumerate(zeros)] if several else probes[0], kept, node)
         pulled = [fit(as_tensor(p), node.inputs[i]) for i, p in zip(pattern.wanted, pulled, strict=True)]
-        outer = any(t.requires_grad for t in find_tensors((*ts, *kept)))
+        outer = any(type(t) is Tensor and t.requires_grad for t in operands((*ts, *kept)))
         roots = [(p.node, as_tensor(t) if outer else t) for p, t in zip(pulled, ts, strict=True) if p.requires_grad]
         found = pull_back(roots, {p.node for p in probes.values()}, lift=lifted if outer else None)
     finally:
         recording.reset(token)
     tangents = [found.get(probes[i].node, z) if i in probes else z for i, z in enumerate(zeros)]
     return tangents if several else tangents[0]
+
+
+def repeated_on(zero: Any, like: Any) -> Any:
+    """`zero` as what it is beside `like`: one example, if that is one."""
+    if not level_of(like):
+        return zero
+    return repeated(zero, like if type(like) is Batched else like.data)

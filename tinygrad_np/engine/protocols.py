@@ -25,9 +25,13 @@ class PythonProtocols:
     dtype: Any
     describe: Any
 
-    def item(self) -> Any:
-        """The only entry, as a Python number."""
-        return self.data.item()
+    def item(self, *index: int) -> Any:
+        """The only entry, or the one at an index, as a Python number."""
+        return self.data.item(*index)
+
+    def __getattr__(self, name: str) -> Any:
+        known = f"  Write np.{name}(t)." if hasattr(np.ndarray, name) and hasattr(np, name) else ""
+        raise AttributeError(f"a Tensor has no {name!r}.{known}")
 
     def tolist(self) -> Any:
         """The entries as nested lists of Python numbers."""

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ..errors import AutogradError, BackwardError, DetachError, DtypeError, ShapeError
 from .arrays import as_numbers, checked, conjugate
 from .batched import Batched
-from .door import RULES, call_without_rule, ufunc_inputs
+from .door import RULES, bare, call_without_rule, function_name, refuse_out, ufunc_inputs
 from .late import in_place, late
 from .protocols import PythonProtocols
 from .tape import Node, Owner, Tape, births, leaf, recording
@@ -233,7 +233,7 @@ class Tensor(PythonProtocols):
 
     def detach(self) -> Tensor:
         """A tensor that shares this one's array and has no graph."""
-        return constant(self.data)
+        return constant(bare(self))
 
     def numpy(self) -> np.ndarray:
         """The array itself, out of the graph.  Shared, not copied."""
@@ -246,6 +246,8 @@ class Tensor(PythonProtocols):
         rule = RULES.get(ufunc if called else (ufunc, method))
         if rule is None:
             return call_without_rule(ufunc if called else getattr(ufunc, method), inputs, options)
+        if options.get("out") is not None:
+            refuse_out(function_name(ufunc if called else getattr(ufunc, method)), options)
         if called and options:
             constant_rule = getattr(rule, "kind", None) == "constant"
             return rule(*inputs, **options) if constant_rule else rule(*ufunc_inputs(ufunc, inputs, options))
@@ -255,6 +257,9 @@ class Tensor(PythonProtocols):
         rule = RULES.get(function)
         if rule is None:
             return call_without_rule(function, args, options)
+        if "out" in options:
+            refuse_out(function_name(function), options)
+            options = {key: value for key, value in options.items() if key != "out"}
         return rule(*args, **options)
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
@@ -262,7 +267,8 @@ class Tensor(PythonProtocols):
             raise DetachError(
                 f"NumPy asked for the bare array of {self.describe()}, which requires grad: its gradient would be "
                 "cut silently.  Call a function of NumPy on the tensor itself: np.dot(a, t) instead of a.dot(t), "
-                "tg.array([...]) instead of np.array([...]).  Or take it out on purpose: t.data, or t.detach()."
+                "tg.array([...]) instead of np.array([...]); leave np.asarray(t) away.  Or take it out on purpose: "
+                "t.data, or t.detach()."
             )
         return np.array(self.data, dtype=dtype, copy=copy)
 
@@ -291,9 +297,14 @@ class Tensor(PythonProtocols):
     repeat, take, diagonal, trace = late(np.repeat), late(np.take), late(np.diagonal), late(np.trace)
     dot, copy, conj, conjugate = late(np.dot), late(np.copy), late(np.conj), late(np.conj)
 
-    def flatten(self) -> Tensor:
+    def __round__(self, decimals: int = 0) -> Any:
+        return RULES[np.round](self, decimals)
+
+    compress, choose, argpartition = late(np.compress), late(np.choose), late(np.argpartition)
+
+    def flatten(self, order: str = "C") -> Tensor:
         """A copy with one axis."""
-        return RULES[np.ravel](self).copy()
+        return RULES[np.ravel](self, order).copy()
 
     def astype(self, dtype: npt.DTypeLike, **options: Any) -> Any:
         """The same entries in another dtype; a plain array if that dtype cannot carry a gradient."""

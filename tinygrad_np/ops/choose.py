@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..engine.door import bare
+from ..engine.door import bare, converted
 from ..engine.op import composite
 from ..errors import ShapeError
 from .index import take_once
@@ -123,7 +123,7 @@ def insert(arr, obj, values, axis=None):
     block = np.broadcast_to(values, (*arr.shape[:axis], count, *arr.shape[axis + 1 :]))
     # NumPy itself says where each slice of the two goes, on their numbers.
     order = np.insert(np.arange(arr.shape[axis]), places, arr.shape[axis] + np.arange(count))
-    both = np.concatenate([arr, np.astype(block, arr.dtype)], axis)
+    both = np.concatenate([arr, converted(block, arr.dtype, "np.insert", "unsafe")], axis)
     return take_once(both, _along(axis, order))
 
 

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from ..engine.door import RULES
+from ..engine.door import converted
 from ..engine.op import composite, linear, variadic
 from ..errors import NoRuleError, ShapeError
 from .index import scatter
@@ -47,7 +47,7 @@ def _stack(*arrays, axis=0):
 def concatenate(arrays, axis=0, out=None, *, dtype=None, casting="same_kind"):
     """The arrays one after the other along an axis."""
     joined = _concatenate(*arrays, axis=axis)
-    return joined if dtype is None else RULES["astype"](joined, dtype)
+    return joined if dtype is None else converted(joined, dtype, "np.concatenate", casting)
 
 
 @composite(
@@ -62,7 +62,7 @@ def concatenate(arrays, axis=0, out=None, *, dtype=None, casting="same_kind"):
 def stack(arrays, axis=0, out=None, *, dtype=None, casting="same_kind"):
     """The arrays side by side along a new axis."""
     joined = _stack(*arrays, axis=axis)
-    return joined if dtype is None else RULES["astype"](joined, dtype)
+    return joined if dtype is None else converted(joined, dtype, "np.stack", casting)
 
 
 _ROWS = lambda r: [r([r.real(3), r.real(3)]), r((r.real(2, 3), r.real(2, 3))), r([r.real(2, 3, 4)] * 2)]
@@ -71,14 +71,14 @@ _ROWS = lambda r: [r([r.real(3), r.real(3)]), r((r.real(2, 3), r.real(2, 3))), r
 @composite(np.vstack, sample=lambda r: [*_ROWS(r), r([r.real(3), r.real(2, 3)])])
 def vstack(tup, *, dtype=None, casting="same_kind"):
     """The arrays below each other, as rows."""
-    return np.concatenate([np.atleast_2d(x) for x in tup], 0, dtype=dtype)
+    return np.concatenate([np.atleast_2d(x) for x in tup], 0, dtype=dtype, casting=casting)
 
 
 @composite(np.hstack, sample=lambda r: [*_ROWS(r), r([r.real(), r.real(2)])])
 def hstack(tup, *, dtype=None, casting="same_kind"):
     """The arrays next to each other, as columns."""
     arrays = [np.atleast_1d(x) for x in tup]
-    return np.concatenate(arrays, 0 if arrays and arrays[0].ndim == 1 else 1, dtype=dtype)
+    return np.concatenate(arrays, 0 if arrays and arrays[0].ndim == 1 else 1, dtype=dtype, casting=casting)
 
 
 @composite(np.dstack, sample=_ROWS)

@@ -13,13 +13,15 @@ that it sends back meets the slope 1/0 of log.  Make the argument safe before th
 import numpy as np
 
 from ..engine.arrays import conjugate
-from ..engine.door import bare
+from ..engine.door import bare, is_batch
 from ..engine.op import composite, elementwise, op
 
 
 def _step(x):
     """1 where x is above 0, else 0, in x's dtype; its own derivative is zero, so a plain array."""
-    x = np.asarray(bare(x))
+    x = bare(x)
+    if not isinstance(x, np.ndarray | np.generic):
+        return np.greater(x, 0).astype(x.dtype)
     # A boolean mask would be converted entry by entry at every product: 3 times the cost.
     return np.greater(x, 0, out=np.empty(x.shape, x.dtype))
 
@@ -27,6 +29,8 @@ def _step(x):
 def _share(x, y):
     """The part of a maximum's gradient that goes to x: 1 where it is larger, a half at a tie."""
     x, y = bare(x), bare(y)
+    if is_batch(x) or is_batch(y):
+        return np.greater(x, y) + 0.5 * np.equal(x, y)
     part = np.greater(x, y, out=np.empty(np.broadcast(x, y).shape, np.result_type(x, y, np.float16)))
     ties = np.equal(x, y)
     if ties.any():
@@ -98,7 +102,7 @@ def sign(x):
     return np.sign(bare(x))
 
 
-def _taken(g, condition):
+def taken(g, condition):
     """The gradient where the condition holds, 0 elsewhere."""
     if type(g) is np.ndarray and g.size > 4096 and np.isfinite(g).all():
         # Many times as fast as np.where for a mask without runs.
@@ -113,8 +117,8 @@ _where = op(
     fresh=True,
     numbers=True,
     condition=None,
-    x=lambda g, condition: _taken(g, condition),
-    y=lambda g, condition: _taken(g, np.logical_not(condition)),
+    x=lambda g, condition: taken(g, condition),
+    y=lambda g, condition: taken(g, np.logical_not(condition)),
     jvps={
         "x": lambda t, condition: np.where(condition, t, 0),
         "y": lambda t, condition: np.where(condition, 0, t),
@@ -168,12 +172,12 @@ def clip(a, a_min=None, a_max=None, *, min=None, max=None):
 
 def _winners(a, out, axis, keepdims, initial, where):
     """Where the extreme entries are, and how many share each result; None if each has one to itself."""
-    a, out = bare(a), np.asarray(bare(out))
+    a, out = bare(a), bare(out)
     if axis is not None and not keepdims:
         out = np.expand_dims(out, axis)
     winners = a == out if where is True else (a == out) & where
     # A lane with nan has no winner, and could make up for a tie in another.
-    if initial is None and np.count_nonzero(winners) == out.size and not np.isnan(out).any():
+    if initial is None and not is_batch(winners) and np.count_nonzero(winners) == out.size and not np.isnan(out).any():
         return winners, None
     count = winners.sum(axis=axis, keepdims=True)
     if initial is not None:
@@ -199,7 +203,7 @@ def _to_winners(g, a, out, axis, keepdims, initial, where):
 
 def _ties(a, out, axis, keepdims, initial, where):
     """Each entry's equal share in being the extreme one of its lane."""
-    a, out = bare(a), np.asarray(bare(out))
+    a, out = bare(a), bare(out)
     if axis is not None and not keepdims:
         out = np.expand_dims(out, axis)
     winners = (a == out) & where

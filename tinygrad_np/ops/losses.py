@@ -7,7 +7,7 @@ from ..errors import RangeError, ShapeError
 from .nn import exponentials, floating, log_one_plus_exp, log_softmax, sigmoid, softmax, softmax_slope
 
 
-def _class_index(labels, shape, axis):
+def class_index(labels, shape, axis):
     """Whole-number labels with the class axis back in, as an index for `take_along_axis`."""
     index = np.expand_dims(labels, axis)
     expected = list(shape)
@@ -90,7 +90,7 @@ def cross_entropy(logits, labels, axis=-1):
         # A class of weight 0 does not count, even where its probability is 0.
         scores = np.where(labels == 0, 0, log_softmax(logits, axis))
         return -_mean(scores * labels, m)
-    index = _class_index(labels, logits.shape, axis)
+    index = class_index(labels, logits.shape, axis)
     _, total, top = exponentials(logits, axis)
     loss = np.log(total) + top - np.take_along_axis(logits, index, axis)
     return _mean(loss.astype(logits.dtype, copy=False), m)
@@ -113,7 +113,7 @@ def binary_cross_entropy_with_logits(z, y):
     np.float64(500.0)
     """
     z, y = floating(z), np.asarray(y)
-    _same_shape("binary_cross_entropy_with_logits", z, y)
+    check_same_shape("binary_cross_entropy_with_logits", z, y)
     return _mean(log_one_plus_exp(z) - z * y, z.size)
 
 
@@ -139,7 +139,7 @@ def binary_cross_entropy(p, y):
     np.True_
     """
     p, y = np.asarray(p), np.asarray(y)
-    _same_shape("binary_cross_entropy", p, y)
+    check_same_shape("binary_cross_entropy", p, y)
     if p.size and (p.min() < 0 or p.max() > 1):
         raise RangeError(
             f"binary_cross_entropy takes probabilities, and got numbers from {p.min():.6g} to {p.max():.6g} in shape "
@@ -173,12 +173,13 @@ def mse(p, y):
     np.float64(2.0)
     """
     p, y = np.asarray(p), np.asarray(y)
-    _same_shape("mse", p, y)
+    check_same_shape("mse", p, y)
     d = np.subtract(p, y)
     return _mean(d * d, d.size)
 
 
-def _same_shape(name, p, y):
+def check_same_shape(name, p, y):
+    """Refuse to compare arrays of different shapes entry by entry."""
     # (m, 1) against (m,) would broadcast to (m, m) and give a wrong loss without a word.
     if p.shape != y.shape:
         raise ShapeError(

@@ -125,8 +125,13 @@ def softmax(x, axis=-1):
     return np.divide(e, _at_least_one(total), e)
 
 
+def _total(g, axis):
+    """The sum along the axis; of half precision in single, for a sum of many ones overflows at 65,504."""
+    return np.sum(g, axis=axis, keepdims=True, dtype=np.float32 if g.dtype == np.float16 else None)
+
+
 @op(
-    x=lambda g, out, axis: g - np.exp(out) * g.sum(axis=axis, keepdims=True),
+    x=lambda g, out, axis: g - np.exp(out) * _total(g, axis),
     jvps={"x": lambda t, out, axis: t - (t * np.exp(out)).sum(axis=axis, keepdims=True)},
     sample=lambda r: [r(r.real(3, 4)), r(r.real(3, 4), 0), r(r.real(2, 3, 4), axis=(1, 2)), r(r.real(5), axis=None)],
 )

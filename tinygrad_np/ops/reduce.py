@@ -9,9 +9,10 @@ import numpy as np
 
 from ..engine.arrays import conjugate
 from ..engine.call import as_array
-from ..engine.door import RULES, bare
+from ..engine.door import RULES, bare, converted, is_batch
 from ..engine.op import composite, constant, linear, op
 from ..engine.tensor import Tensor
+from .kinks import taken
 
 # Bound once: two look-ups less in the most frequent reductions.
 _add_reduce: Any = np.add.reduce
@@ -94,7 +95,7 @@ def _sum(a, axis=None, dtype=None, out=None, keepdims=False, initial=np._NoValue
 
 def _sum_vjp(g, shape, axis, keepdims, where):
     g = spread(g, shape, axis, keepdims)
-    return g if where is True else g * where
+    return g if where is True else taken(g, where)
 
 
 def _reductions(r):
@@ -224,7 +225,7 @@ def _var_jvp(t, a, shape, axis, ddof, keepdims, where, mean, correction):
 
 def _divisor(a, out, axis, keepdims, where, mean):
     """The standard deviation, and infinity for lanes of equal entries: their gradient is then 0."""
-    values, flat = bare(a), np.asarray(bare(out) == 0)
+    values, flat = bare(a), bare(out) == 0
     if mean is None:
         # Three times 0.1 has a deviation of 1e-17 by rounding; only comparing tells that it is 0.
         options = {"axis": axis, "keepdims": keepdims, "where": where}
@@ -281,7 +282,13 @@ def _others(x):
 def _prod_vjp(g, a, out, shape, axis, keepdims, initial, where):
     # Where no product is 0, nor has lost digits on the way to 0, dividing is exact and takes one pass.
     sizes = np.abs(bare(out))
-    if where is True and out.size and np.finfo(out.dtype).tiny < sizes.min() and sizes.max() < np.inf:
+    if (
+        where is True
+        and out.size
+        and not is_batch(sizes)
+        and np.finfo(out.dtype).tiny < sizes.min()
+        and sizes.max() < np.inf
+    ):
         return spread(g * out, shape, axis, keepdims) / a
     axes = axes_of(axis, len(shape))
     order = [i for i in range(len(shape)) if i not in axes] + list(axes)
@@ -331,7 +338,7 @@ def _reduce_as(ufunc, function):
     def reduce(array, axis=0, dtype=None, out=None, keepdims=False, initial=np._NoValue, where=True):
         options = {"initial": initial} if initial is not np._NoValue else {}
         if dtype is not None:
-            array = np.astype(operand(array), dtype)
+            array = converted(operand(array), dtype, f"np.{ufunc.__name__}.reduce", "unsafe")
         if where is not True:
             options["where"] = where
         return RULES[function](array, axis, keepdims=keepdims, **options)

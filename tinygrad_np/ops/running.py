@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.door import RULES, bare
+from ..engine.door import RULES, bare, converted
 from ..engine.op import composite, linear, op
 from .reduce import operand, ufunc_method
 
@@ -178,7 +178,7 @@ def ediff1d(ary, to_end=None, to_begin=None):
     ary = operand(ary).reshape(-1)
     parts = [to_begin, ary[1:] - ary[:-1], to_end]
     parts = [operand(part).reshape(-1) for part in parts if part is not None]
-    return np.astype(np.concatenate(parts), ary.dtype) if len(parts) > 1 else parts[0]
+    return converted(np.concatenate(parts), ary.dtype, "np.ediff1d") if len(parts) > 1 else parts[0]
 
 
 @composite(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.door import RULES, bare, is_tensor
+from ..engine.door import RULES, bare, find_tensors, is_tensor
 from ..engine.op import composite, constant, linear
 from ..errors import InPlaceError, NoRuleError
 
@@ -323,7 +323,7 @@ constant(np.array_repr, np.array_str, np.array2string, sample=_ONE)
 def full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None, *, device=None):
     """An array of one value with the shape and dtype of `a`; the gradient goes to the value."""
     a = bare(a)
-    if not is_tensor(fill_value):
+    if next(find_tensors((fill_value,)), None) is None:
         return np.full_like(a, fill_value, dtype, order, shape=shape)
     filled = np.broadcast_to(fill_value, np.shape(a) if shape is None else shape)
     return RULES["astype"](filled, np.asarray(a).dtype if dtype is None else dtype)

@@ -74,6 +74,22 @@ rgamma = special(
 # -- the beta function ------------------------------------------------------------------------
 
 
+def _pole(z):
+    """Where gamma is infinite."""
+    z = np.real(bare(z))
+    return (z <= 0) & (z == np.rint(z))
+
+
+def _safe(z):
+    """`z`, and 1 at the poles of gamma."""
+    return np.where(_pole(z), 1, z)
+
+
+def _binom_at_pole(n, k):
+    """The slope in n where the coefficient is 0, because n - k + 1 is a pole of gamma."""
+    return sc.gamma(n + 1) * sc.rgamma(k + 1) * _rgamma_slope(np.where(_pole(n - k + 1), n - k + 1, 0))
+
+
 @elementwise(a=lambda a, b: trigamma(a + b) - trigamma(a), b=lambda a, b: trigamma(a + b))
 def _psi_step(a, b):
     """psi(a + b) - psi(a), from DLMF 5.11.2 where a is so large that the difference would cancel."""
@@ -114,8 +130,10 @@ binom = special(
     "The binomial coefficient, for real arguments too.",
     "binom(5.5, 2.0)",
     12.375,
-    n=lambda n, k, out: out * _psi_step(n - k + 1, k),
-    k=lambda n, k, out: out * (sc.psi(n - k + 1) - sc.psi(k + 1)),
+    n=lambda n, k, out: np.where(_pole(n - k + 1), _binom_at_pole(n, k), out * _psi_step(_safe(n - k + 1), k)),
+    k=lambda n, k, out: np.where(
+        _pole(n - k + 1), -_binom_at_pole(n, k), out * (sc.psi(_safe(n - k + 1)) - sc.psi(k + 1))
+    ),
     sample=lambda r: [r(r.positive(3, 4) + 4, r.positive(4)), r(5.5, r.positive()), r(r.positive(3) + 4, 2.0)],
 )
 poch = special(

@@ -9,13 +9,21 @@ from .declare import arrays_first, at_home, special
 
 # -- powers and exponentials ------------------------------------------------------------------
 
+
+def _exprel_slope(x):
+    """The quotient's own slope cancels near 0, where it is that of 1F1(1, 2, x): DLMF 13.6.2 and 13.3.15."""
+    near = np.abs(bare(x)) < 1
+    small, large = np.where(near, x, 0), np.where(near, 1, x)
+    with np.errstate(over="ignore"):
+        return np.where(near, sc.hyp1f1(2, 3, small) / 2, (np.exp(large) * (1 - 1 / large) + 1 / large) / large)
+
+
 exprel = special(
     sc.exprel,
     "(exp(x) - 1) / x, and 1 at 0.",
     "exprel(1e-9)",
     1.0,
-    # It is 1F1(1, 2, x): DLMF 13.6.2 and 13.3.15; the quotient's own slope cancels near 0.
-    x=lambda x: sc.hyp1f1(2, 3, x) / 2,
+    x=lambda x: _exprel_slope(x),
 )
 boxcox = special(
     sc.boxcox,
@@ -100,13 +108,19 @@ expn = special(
 )
 
 
-# DLMF 25.12.2, and 15.4.1: -log(z) / (z - 1) without the gap at 1.
+def _spence_slope(z):
+    """-log(z) / (z - 1), DLMF 25.12.2; near 1 without its gap, by 15.4.1."""
+    near = np.abs(bare(z) - 1) < 0.5
+    inside, outside = np.where(near, z, 1), np.where(near, 2, z)
+    return np.where(near, -sc.hyp2f1(1, 1, 2, 1 - inside), -np.log(outside) / (outside - 1))
+
+
 spence = special(
     sc.spence,
     "The dilogarithm of 1 - z, as Spence's integral of log(t) / (1 - t) from 1 to z.",
     "spence(0.5)",
     0.582241,
-    z=lambda z: _unless(bare(z) == 0, z, lambda z: -sc.hyp2f1(1, 1, 2, 1 - z)),
+    z=lambda z: _unless(bare(z) == 0, z, _spence_slope),
     sample=(0.2, 3),
 )
 # DLMF 19.5.1 and 19.5.2, in m = k², with 15.5.1; the forms of 19.4 divide by m.

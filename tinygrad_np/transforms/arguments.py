@@ -15,6 +15,7 @@ import numpy as np
 
 from ..engine.arrays import conjugate
 from ..engine.batched import Batched, as_example
+from ..engine.call import as_array
 from ..engine.op import linear
 from ..engine.tape import Node, leaf, recording
 from ..engine.tensor import Tensor, as_tensor, attached, constant, lifted
@@ -41,7 +42,7 @@ def plain(value: Any) -> Any:
     """The array of a tensor, anything else as an array (or batch of arrays)."""
     if isinstance(value, Tensor):
         return value.data
-    return value if type(value) is Batched else np.asarray(value)
+    return as_array(value)
 
 
 def fresh(value: Any, transform: str) -> Tensor:
@@ -62,10 +63,15 @@ def fresh(value: Any, transform: str) -> Tensor:
 class Arguments:
     """The arguments of a function with fresh tensors in the place of those to differentiate."""
 
-    def __init__(self, args: Iterable[Any], argnums: int | tuple[int, ...], transform: str) -> None:
+    def __init__(self, args: Iterable[Any], argnums: Any, transform: str) -> None:
         args = list(args)
         self.transform = transform
         self.one = isinstance(argnums, int | np.integer)
+        for i in (argnums,) if self.one or not hasattr(argnums, "__iter__") else argnums:
+            if not isinstance(i, int | np.integer):
+                raise TypeError(
+                    f"argnums counts positional arguments from 0, as 0 or (0, 2), and {argnums!r} does not."
+                )
         wanted = (argnums,) if isinstance(argnums, int | np.integer) else tuple(argnums)
         for i in wanted:
             if not -len(args) <= i < len(args):
@@ -84,12 +90,16 @@ class Arguments:
                     f"{str(arg)[:60]!r} ({type(arg).__name__}).  Name another argument in argnums."
                 )
         by_position = dict(zip([i % len(args) for i in wanted], self.tensors, strict=True))
-        self.args = [by_position.get(i, value) for i, value in enumerate(args)]
+        # Lists and dicts of its own, for the function may change them.
+        self.args = [tree_map(lambda t: t, by_position[i]) if i in by_position else v for i, v in enumerate(args)]
         self.nodes = {tensor.node: tensor for tensor in tree_leaves(self.tensors)}
         self.tensors_given = any(isinstance(value, Tensor) for value in tree_leaves(self.given))
 
-    def finish(self) -> None:
-        """Nothing else differentiates with respect to these leaves: to outer transforms they are constants."""
+    def __enter__(self) -> Arguments:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        # Nothing else differentiates with respect to these leaves: to outer transforms they are constants.
         for node in self.nodes:
             if node.is_leaf:
                 node.requires_grad = False
@@ -101,6 +111,14 @@ class Arguments:
     def map(self, f: Callable[[Node], Any]) -> Any:
         """`f` of the node of each argument, in the form of the arguments."""
         return self.unwrapped([tree_map(lambda t: f(t.node), tree) for tree in self.tensors])
+
+
+def check_callable(f: Any, transform: str) -> None:
+    """Refuse what is no function, where it is given and not where it is called."""
+    if not callable(f):
+        raise TypeError(
+            f"{transform} takes a function and gives a function, {transform}(f)(x); it was given a {type(f).__name__}."
+        )
 
 
 def split_aux(out: Any, has_aux: bool, transform: str) -> tuple[Any, Any]:
@@ -197,6 +215,8 @@ def given_back(value: Any, tensors: bool, lift: bool) -> Any:
 
 def check_shapes(values: list[Any], expected: list[Any], what: str) -> None:
     """Compare the shapes of two lists of arrays."""
+    if any(v is None for v in values):
+        raise TypeError(f"the {what} holds None where an array is expected: write np.zeros_like(x) for no change.")
     shapes, others = [np.shape(v) for v in values], [np.shape(v) for v in expected]
     if shapes != others:
         raise ShapeError(f"the {what} has shapes {shapes}, where {others} are expected: give one like it.")

@@ -12,12 +12,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..engine.arrays import conjugate
+from ..engine.batched import Batched
 from ..engine.call import record_results
 from ..engine.pattern import push_by_pulling
 from ..engine.tape import Node, ancestors, births, recording
 from ..engine.tensor import Tensor, as_tensor, constant, lifted
 from ..engine.walk import Lift, pull_back, push_forward
-from ..errors import AutogradError, BackwardError, DetachError
+from ..errors import AutogradError, BackwardError, BatchError, DetachError
 from .arguments import plain, requires_grad
 from .trees import tree_leaves, tree_map
 
@@ -70,7 +71,13 @@ def stop_gradient(value: Any) -> Any:
     >>> grad(lambda x: x * stop_gradient(x))(3.0)  # not 2 x
     np.float64(3.0)
     """
-    return tree_map(lambda leaf: leaf.detach() if isinstance(leaf, Tensor) else leaf, value)
+    return tree_map(lambda leaf: leaf.detach() if isinstance(leaf, Tensor | Batched) else leaf, value)
+
+
+def _refuse_batches(name: str, args: Any) -> None:
+    """A batch of an outer transform's tensors hides that they require grad: each example has to show it."""
+    if any(type(leaf) is Batched and leaf.requires_grad for leaf in tree_leaves(args)):
+        raise BatchError(f"{name} takes one example at a time where an outer gradient flows through the batch.")
 
 
 # -- checkpoint -------------------------------------------------------------------------------
@@ -96,8 +103,9 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         mode = recording.get()
         if not mode:
             return f(*args, **options)
+        _refuse_batches("checkpoint", [args, options])
         begin = next(births)
-        out = f(*args, **options)
+        out = f(*_own(args), **_own(options))
         outs = [o for o in tree_leaves(out) if isinstance(o, Tensor) and o.requires_grad and o.node.born > begin]
         if not outs:
             return out
@@ -109,6 +117,11 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         return tree_map(lambda o: results.get(id(o), o), out)
 
     return call
+
+
+def _own(tree: Any) -> Any:
+    """Lists and dicts of its own for a function that may change them: it runs twice."""
+    return tree_map(lambda leaf: leaf, tree)
 
 
 def _sources(roots: list[Node], begin: int, f: Callable[..., Any]) -> tuple[Node, ...]:
@@ -163,7 +176,7 @@ class _Recomputed(FunctionRule):
         try:
             with _recorded():
                 begin = next(births)
-                out = self.function(*args, **options)
+                out = self.function(*_own(args), **_own(options))
                 outs = [
                     o for o in tree_leaves(out) if isinstance(o, Tensor) and o.requires_grad and o.node.born > begin
                 ]
@@ -207,6 +220,7 @@ def custom_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(f)
     def call(*args: Any, **options: Any) -> Any:
+        _refuse_batches("custom_gradient", list(args))
         tensors = [leaf for leaf in tree_leaves(list(args)) if isinstance(leaf, Tensor)]
         out, pull = _called(f, tree_map(_bare, list(args)), options)
         for leaf in tree_leaves(out):

@@ -13,6 +13,7 @@ from ..engine.tensor import Tensor
 from ..errors import BackwardError
 from .arguments import (
     Arguments,
+    check_callable,
     check_shapes,
     given_back,
     plain,
@@ -42,18 +43,19 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool
     (np.float64(10.0), {'w': np.float64(6.0), 'b': np.float64(8.0)})
     """
 
+    check_callable(f, "grad")
+
     @wraps(f)
     def call(*args: Any, **options: Any) -> Any:
         given = Arguments(args, argnums, "grad")
-        with record() as outside:
+        with record() as outside, given:
             out, aux = split_aux(f(*given.args, **options), has_aux, "grad")
             _check_one_number(out)
             others = reaches_outside([out], given.nodes)
             lift = outside and others
             gradients = pulled([(out, one_like(out))], given.nodes, lift, prune=others)
-        # What is given besides may depend on something outside although the value does not.
-        lift_aux = has_aux and outside and reaches_outside(list(tree_leaves(aux)), given.nodes)
-        given.finish()
+            # What is given besides may depend on something outside although the value does not.
+            lift_aux = has_aux and outside and reaches_outside(list(tree_leaves(aux)), given.nodes)
         back = partial(given_back, tensors=given.tensors_given, lift=lift)
         grads = given.map(lambda node: back(gradients[node]))
         if not has_aux:
@@ -114,11 +116,10 @@ def vjp(f: Callable[..., Any], *args: Any, has_aux: bool = False) -> Any:
     array([1., 2.])
     """
     given = Arguments(args, tuple(range(len(args))), "vjp")
-    with record() as outside:
+    with record() as outside, given:
         out, aux = split_aux(f(*given.args), has_aux, "vjp")
-    outs = list(tree_leaves(out))
-    lift = outside and reaches_outside([*outs, *tree_leaves(aux)], given.nodes)
-    given.finish()
+        outs = list(tree_leaves(out))
+        lift = outside and reaches_outside([*outs, *tree_leaves(aux)], given.nodes)
 
     def pull(cotangent: Any) -> tuple:
         gs = list(tree_leaves(cotangent))
@@ -146,14 +147,14 @@ def jvp(f: Callable[..., Any], args: tuple, tangents: tuple, *, has_aux: bool = 
     if not (isinstance(args, tuple | list) and isinstance(tangents, tuple | list)):
         raise TypeError("jvp takes the arguments and their tangents as tuples: jvp(f, (x,), (t,)).")
     given = Arguments(args, tuple(range(len(args))), "jvp")
+    check_shapes([None for t in tangents if t is None], [], "tuple of tangents")
     ts = list(tree_leaves(list(tangents)))
     check_shapes(ts, list(given.nodes.values()), "tuple of tangents")
-    with record() as outside:
+    with record() as outside, given:
         out, aux = split_aux(f(*given.args), has_aux, "jvp")
         outs = list(tree_leaves(out))
         lift = outside and (reaches_outside([*outs, *tree_leaves(aux)], given.nodes) or requires_grad(ts))
         found = pushed(outs, dict(zip(given.nodes, ts, strict=True)), lift)
-    given.finish()
     back = partial(given_back, tensors=given.tensors_given or any(isinstance(t, Tensor) for t in ts), lift=lift)
 
     def tangent(o: Any) -> Any:
@@ -185,6 +186,14 @@ def _check_one_number(out: Any) -> None:
             raise BackwardError(
                 f"grad needs a function that gives a real number, and this one gave {array}: no direction is the "
                 "steepest for a complex one.  Return np.abs(z) ** 2 or z.real, or use vjp with a complex cotangent."
+            )
+        if (
+            getattr(array, "dtype", np.dtype(type(array))).kind == "b"
+            or getattr(array, "dtype", np.dtype(float)).kind in "iu"
+        ):
+            raise BackwardError(
+                f"grad needs a function that gives a real number, and this one gave {array!r}: counting and comparing "
+                "have no slope.  Return the loss itself, a floating-point number."
             )
         return
     shape = f" of shape {np.shape(array)}" if isinstance(array, np.ndarray | Batched) else ""

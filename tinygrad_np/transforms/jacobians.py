@@ -14,7 +14,7 @@ from ..engine.batched import Batched, levels
 from ..engine.tape import ancestors
 from ..engine.tensor import Tensor
 from ..errors import BackwardError, BatchError, DetachError, DtypeError
-from .arguments import Arguments, given_back, pulled, pushed, reaches_outside, record, split_aux
+from .arguments import Arguments, check_callable, given_back, pulled, pushed, reaches_outside, record, split_aux
 from .gradients import Argnums, grad, jvp, one_like, vjp
 from .trees import is_setting, tree_leaves, tree_map
 
@@ -41,11 +41,13 @@ def jacobian(
     if mode not in ("auto", "forward", "reverse"):
         raise ValueError(f'the mode of a Jacobian is "auto", "forward" or "reverse", not {mode!r}.')
 
+    check_callable(f, "jacobian")
+
     @wraps(f)
     def call(*args: Any, **options: Any) -> Any:
         given = Arguments(args, argnums, "jacobian")
         _check_real(given)
-        with record() as outside:
+        with record() as outside, given:
             out, aux = split_aux(f(*given.args, **options), has_aux, "jacobian")
             if is_setting(out):
                 raise BackwardError(f"jacobian needs a function that gives arrays, and this one gave {out!r}.")
@@ -53,7 +55,6 @@ def jacobian(
             others = reaches_outside([*outs, *tree_leaves(aux)], given.nodes)
             lift = outside and others
             blocks = _blocks(mode, outs, given, lift, others)
-        given.finish()
         back = partial(given_back, tensors=given.tensors_given, lift=lift)
         found = iter([[back(block) for block in row] for row in blocks])
 
@@ -182,7 +183,10 @@ def _batched_walk(walk: Callable[[list[Any]], list[Any]], starts: list[Any]) -> 
     def whole(x: Any) -> Any:
         if isinstance(x, Tensor) and type(x.data) is Batched:
             x = x.data
-        return x.value if type(x) is Batched and x.level == level else np.broadcast_to(x, (n, *np.shape(x)))
+        if type(x) is Batched and x.level == level:
+            return x.value
+        same = np.broadcast_to(x, (n, *np.shape(x)))
+        return same.copy() if isinstance(same, np.ndarray) else same
 
     return [whole(x) for x in walk([Batched(s, level) for s in starts])]
 

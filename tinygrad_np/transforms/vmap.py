@@ -22,7 +22,8 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callable
     for all, or a tuple of these with one entry per argument; `out_axes` where they lie in the results.
     Arguments and results may be lists, tuples, dicts and dataclasses of arrays.  `f` runs once; only if it
     does what cannot be done to all examples at once (a condition on a number, code outside NumPy), it runs
-    once per example, and a LoopWarning says why.  Arguments of different lengths raise ShapeError.
+    once per example, and a LoopWarning says why; an op without a rule for batches is run in a loop by itself.
+    Inside, `x += v` makes a new array, as for tensors.  Arguments of different lengths raise ShapeError.
 
     >>> import numpy as np
     >>> from tinygrad_np import grad, vmap
@@ -35,10 +36,14 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callable
     """
 
     @wraps(f)
-    def call(*args: Any) -> Any:
+    def call(*args: Any, **options: Any) -> Any:
+        if options:
+            raise TypeError(
+                f"vmap was given {', '.join(options)} by keyword, and in_axes cannot say where their examples lie.  "
+                "Pass them by position, or bind them before: vmap(lambda x: f(x, key=value))."
+            )
         axes = _axes_of(args, in_axes)
         n = _number_of_examples(args, axes)
-        # Keyword arguments are not taken: nobody could say where their examples lie.
         try:
             return _at_once(f, args, axes, n, out_axes)
         except BatchError as error:
@@ -98,6 +103,7 @@ def _at_once(f: Callable[..., Any], args: tuple, axes: list[Any], n: int, out_ax
             value = out.value
         else:
             value = np.broadcast_to(out, (n, *np.shape(out)))
+            value = value.copy() if isinstance(value, np.ndarray) else value
         return np.moveaxis(value, 0, out_axes) if out_axes else value
 
     examples = [
@@ -117,7 +123,9 @@ def _one_by_one(f: Callable[..., Any], args: tuple, axes: list[Any], n: int, out
 
     def example(leaf: Any, axis: int, i: int) -> Any:
         array = leaf if isinstance(leaf, Tensor | Batched) else np.asarray(leaf)
-        return array[(slice(None),) * (axis % array.ndim) + (i,)]
+        one = array[(slice(None),) * (axis % array.ndim) + (i,)]
+        # A copy of an array, for the function may write into it.
+        return one.copy() if isinstance(one, np.ndarray) else one
 
     results = [
         f(*[

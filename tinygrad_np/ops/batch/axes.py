@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...engine.batched import BATCH_RULES, Batched
+from ...engine.door import bare
 from ...errors import BatchError
 from .. import losses, nn, norms, reduce
 from .arguments import aligned, bound, is_batch, length, lengthened, rule, shifted, signature, whole_of
@@ -18,9 +19,11 @@ from .arguments import aligned, bound, is_batch, length, lengthened, rule, shift
 )  # fmt: skip
 def entries(function, level, args, options):
     """Axes are matched from the right, so that of the examples has to stay in front."""
+    if function is np.where and len(args) == 1:
+        raise BatchError("each example has its own number of places.")
     ndim = max([x.ndim if type(x) is Batched else np.ndim(x) for x in args])
     if options:
-        ndim = max(ndim, *[np.ndim(x) for x in options.values()])
+        ndim = max([ndim, *[x.ndim for x in options.values() if type(x) is Batched]])
         options = {key: aligned(x, level, ndim) for key, x in options.items()}
     return function(*[aligned(x, level, ndim) for x in args], **options)
 
@@ -46,7 +49,9 @@ def _result_type(function, level, args, options):
 
 def _over_axes(function, level, call, default):
     """Run with the axes shifted; without axes, over all of each example."""
-    first, *_ = call
+    first, *rest = call
+    if any(type(call[k]) is Batched for k in rest if k != "where"):
+        raise BatchError("other arguments than the array and the mask are the same for all examples.")
     n = length(call.values(), level)
     array = call[first] = lengthened(call[first], level, n)
     ndim = array.ndim - 1
@@ -93,7 +98,9 @@ def _along_one(function, level, args, options):
     """Without an axis, these see an example as one row."""
     call = bound(function, args, options)
     first, *rest = call
-    if not is_batch(call[first], level) or any(type(call[k]) is Batched for k in rest):
+    if not is_batch(call[first], level) or any(
+        type(call[k]) is Batched or np.ndim(call[k]) for k in rest if k not in ("axis", "kth", "shift")
+    ):
         raise BatchError(f"np.{function.__name__} has no rule for a batch of its other arguments.")
     array, ndim = call.pop(first).value, args[0].ndim
     axis = call.pop("axis", signature(function).parameters["axis"].default)
@@ -143,7 +150,7 @@ def _take(function, level, args, options):
     if not is_batch(a, level):
         taken = np.take(a, indices.value, axis, **call)
         return taken if axis is None else np.moveaxis(taken, shifted(axis, np.ndim(a)) - 1, 0)
-    if axis is not None and a.ndim != 1:
+    if call or (axis is not None and a.ndim != 1):
         raise BatchError("np.take has no rule for a batch of arrays with indices of their own along an axis.")
     n = a.value.shape[0]
     picked = np.take_along_axis(a.value.reshape(n, -1), indices.value.reshape(n, -1), 1)
@@ -170,17 +177,34 @@ def _decomposed(written):
     return lambda function, level, args, options: whole_of(written(*args, **options), level)
 
 
+def _check_labels(labels, shape, axis):
+    """As the op does it; of a batch, for the smallest and the largest label of all examples."""
+    if type(labels) is not Batched:
+        losses.class_index(np.asarray(labels), shape, axis)
+    elif labels.value.size:
+        for extreme in (np.min, np.max):
+            losses.class_index(np.full(labels.shape, extreme(bare(labels.value))), shape, axis)
+
+
 def _cross_entropy(logits, labels, axis=-1):
     scores = nn.log_softmax(logits, axis)
-    if np.ndim(labels) == np.ndim(logits):
-        picked = np.sum(scores * labels, axis=axis)
+    if np.shape(labels) == np.shape(logits):
+        # 0 log 0 is 0.
+        picked = np.sum(labels * np.where((labels == 0) & np.isneginf(scores), 0, scores), axis=axis)
     else:
+        _check_labels(labels, logits.shape, axis)
         picked = np.squeeze(np.take_along_axis(scores, np.expand_dims(labels, axis), axis), axis)
     return -np.mean(picked)
 
 
 def _binary_cross_entropy_with_logits(logits, labels):
+    losses.check_same_shape("binary_cross_entropy_with_logits", logits, labels)
     return np.mean(nn.softplus(logits) - logits * labels)
+
+
+def _mse(p, y):
+    losses.check_same_shape("mse", p, y)
+    return np.mean((p - y) ** 2)
 
 
 def _softmax_minus_one_hot(x, labels, axis):
@@ -192,7 +216,7 @@ def _softmax_minus_one_hot(x, labels, axis):
 BATCH_RULES[losses._softmax_minus_one_hot] = _decomposed(_softmax_minus_one_hot)
 BATCH_RULES[losses.cross_entropy] = _decomposed(_cross_entropy)
 BATCH_RULES[losses.binary_cross_entropy_with_logits] = _decomposed(_binary_cross_entropy_with_logits)
-BATCH_RULES[losses.mse] = _decomposed(lambda prediction, target: np.mean((prediction - target) ** 2))
+BATCH_RULES[losses.mse] = _decomposed(_mse)
 
 
 @rule(norms._norm2)

@@ -6,8 +6,10 @@ from string import ascii_letters
 
 import numpy as np
 
+from ...engine.batched import Batched
 from ...errors import BatchError
 from .. import einsum
+from ..reduce import operand
 from .arguments import aligned, is_batch, length, lengthened, rule, values
 from .axes import entries
 
@@ -15,7 +17,10 @@ from .axes import entries
 @rule(np.matmul)
 def _matmul(function, level, args, options):
     a, b = args
-    row, column = np.ndim(a) == 1, np.ndim(b) == 1
+    if options:
+        raise BatchError("a product of batches takes no keywords.")
+    a, b = (x if type(x) is Batched else operand(x) for x in (a, b))
+    row, column = a.ndim == 1, b.ndim == 1
     # One matrix for the vectors of all examples: these are the rows of another matrix.
     if column and np.ndim(a) == 2 and not is_batch(a, level):
         return np.matmul(b.value, np.matrix_transpose(a))
@@ -77,8 +82,16 @@ def _cross(function, level, args, options):
 @rule(np.einsum)
 def _einsum(function, level, args, options):
     subscripts, *arrays = args
-    if not isinstance(subscripts, str) or "->" not in subscripts or "." in subscripts:
+    subscripts = subscripts.replace(" ", "") if isinstance(subscripts, str) else ""
+    # Its own code takes the diagonals: the rule of the op knows no label twice in one term.
+    if (
+        "->" not in subscripts
+        or "." in subscripts
+        or any(len(set(term)) < len(term) for term in subscripts.split("->")[0].split(","))
+    ):
         raise BatchError("np.einsum of a batch needs the labels of every axis: its own code writes them out.")
+    if unknown := options.keys() - {"optimize"}:
+        raise BatchError(f"np.einsum of a batch has no rule for {unknown.pop()}=.")
     left, output = subscripts.split("->")
     return _summed(left.split(","), output, arrays, level, optimize=options.get("optimize", False))
 

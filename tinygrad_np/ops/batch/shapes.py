@@ -32,7 +32,8 @@ def _reshape(function, level, args, options):
 
 @rule(np.ravel)
 def _ravel(function, level, args, options):
-    return _reshape(np.reshape, level, (args[0], (-1,)), {k: v for k, v in options.items() if k == "order"})
+    call = bound(function, args, options)
+    return _reshape(np.reshape, level, (call["a"], (-1,)), {"order": call.get("order", "C")})
 
 
 @rule(np.transpose, np.permute_dims)
