@@ -110,11 +110,24 @@ def _wide(x):
     return np.astype(x, np.float32) if x.dtype == np.float16 else x
 
 
+def _squares_fit(size):
+    """Whether squares of numbers of these sizes neither under- nor overflow."""
+    info = np.finfo(size.dtype)
+    return size.min(initial=1) > info.tiny**0.5 and size.max(initial=1) < info.max**0.5 / 2
+
+
+def _arctan2_both(g, x, y):
+    size = np.maximum(np.abs(bare(x)), np.abs(bare(y)))
+    if not _squares_fit(size):
+        return g * _over_square(y, x), -g * _over_square(x, y)
+    slope = g / (x * x + y * y)
+    return slope * y, slope * -x
+
+
 def _over_square(y, x):
     """y / (x * x + y * y), and 0 at the origin."""
     size = np.maximum(np.abs(bare(x)), np.abs(bare(y)))
-    info = np.finfo(size.dtype)
-    if size.min(initial=1) > info.tiny**0.5 and size.max(initial=1) < info.max**0.5 / 2:
+    if _squares_fit(size):
         return y / (x * x + y * y)
     # The squares would under- or overflow.  The scale cancels, so to higher derivatives it is a constant.
     size = np.where(size == 0, size.dtype.type(1), size)
@@ -128,7 +141,12 @@ elementwise(np.tan, x=lambda out: 1 + out * out, sample=(-1, 1))
 elementwise(np.arcsin, x=lambda x: inverse_or_zero(np.sqrt(1 - x * x)), sample=(-0.9, 0.9))
 elementwise(np.arccos, x=lambda x: -inverse_or_zero(np.sqrt(1 - x * x)), sample=(-0.9, 0.9))
 elementwise(np.arctan, x=lambda x: 1 / (1 + _wide(x) * _wide(x)))
-elementwise(np.arctan2, x=lambda x, y: _over_square(y, x), y=lambda x, y: -_over_square(x, y))
+elementwise(
+    np.arctan2,
+    x=lambda x, y: _over_square(y, x),
+    y=lambda x, y: -_over_square(x, y),
+    together=_arctan2_both,
+)
 elementwise(np.sinh, x=lambda x: np.cosh(x))
 elementwise(np.cosh, x=lambda x: np.sinh(x))
 elementwise(np.tanh, x=lambda out: 1 - out * out)

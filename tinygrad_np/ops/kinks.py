@@ -48,8 +48,24 @@ def _known(x, y, share):
     return np.where(np.isnan(bare(y)), ~np.isnan(bare(x)), share)
 
 
-elementwise(np.maximum, x=lambda x, y: _share(x, y), y=lambda x, y: _share(y, x))
-elementwise(np.minimum, x=lambda x, y: _share(y, x), y=lambda x, y: _share(x, y))
+def _shares(g, x, y):
+    """What goes to each of two of which the larger is taken; nan is neither."""
+    if not isinstance(g, np.ndarray | np.generic):
+        return g * _share(x, y), g * _share(y, x)
+    one, other = np.greater(x, y), np.less(x, y)
+    if not np.logical_or(one, other).all():
+        return g * _share(x, y), g * _share(y, x)
+    one = g * np.asarray(one, g.dtype)
+    return one, g - one
+
+
+elementwise(np.maximum, x=lambda x, y: _share(x, y), y=lambda x, y: _share(y, x), together=_shares)
+elementwise(
+    np.minimum,
+    x=lambda x, y: _share(y, x),
+    y=lambda x, y: _share(x, y),
+    together=lambda g, x, y: _shares(g, x, y)[::-1],
+)
 elementwise(np.fmax, x=lambda x, y: _known(x, y, _share(x, y)), y=lambda x, y: _known(y, x, _share(y, x)))
 elementwise(np.fmin, x=lambda x, y: _known(x, y, _share(y, x)), y=lambda x, y: _known(y, x, _share(x, y)))
 elementwise(np.absolute, x=lambda x: _direction(x))
