@@ -23,7 +23,8 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callable
     Arguments and results may be lists, tuples, dicts and dataclasses of arrays.  `f` runs once; only if it
     does what cannot be done to all examples at once (a condition on a number, code outside NumPy), it runs
     once per example, and a LoopWarning says why; an op without a rule for batches is run in a loop by itself.
-    Inside, `x += v` makes a new array, as for tensors, and a number drawn at random is the same for all.  Arguments of different lengths raise ShapeError.
+    Inside, `x += v` makes a new array, as for tensors, and a number drawn at random is the same for all.
+    Arguments of different lengths raise ShapeError.
 
     >>> import numpy as np
     >>> from tinygrad_np import grad, vmap
