@@ -104,7 +104,7 @@ def test_the_time_of_a_rule_is_that_of_its_op():
         np.sum(slow(0.01)(np.sin(x))).backward()
     (row,) = [row for row in p.ops if row.name == "f"]
     assert row.backward >= 0.02
-    assert p.rows["np.sin"].seconds < 0.01
+    assert p.rows["np.sin"].seconds < row.seconds
 
 
 def test_ops_inside_a_checkpoint_count_for_themselves():

@@ -8,7 +8,7 @@ from ..engine.door import bare, converted
 from ..engine.op import composite
 from ..errors import ShapeError
 from .index import take_once
-from .reduce import axes_of, operand
+from .reduce import along, axes_of, operand
 
 
 @composite(
@@ -77,10 +77,6 @@ def _flat_without_axis(arr, axis):
     return (np.ravel(arr), 0) if axis is None else (arr, axes_of(axis, arr.ndim)[0])
 
 
-def _along(axis, part):
-    return (slice(None),) * axis + (part,)
-
-
 @composite(
     np.delete,
     sample=lambda r: [
@@ -94,7 +90,7 @@ def _along(axis, part):
 def delete(arr, obj, axis=None):
     """The array without some of its slices along the axis."""
     arr, axis = _flat_without_axis(arr, axis)
-    return take_once(arr, _along(axis, np.delete(np.arange(arr.shape[axis]), bare(obj))))
+    return take_once(arr, along(axis, np.delete(np.arange(arr.shape[axis]), bare(obj))))
 
 
 @composite(
@@ -124,7 +120,7 @@ def insert(arr, obj, values, axis=None):
     # NumPy itself says where each slice of the two goes, on their numbers.
     order = np.insert(np.arange(arr.shape[axis]), places, arr.shape[axis] + np.arange(count))
     both = np.concatenate([arr, converted(block, arr.dtype, "np.insert", "unsafe")], axis)
-    return take_once(both, _along(axis, order))
+    return take_once(both, along(axis, order))
 
 
 def _places(obj, length):

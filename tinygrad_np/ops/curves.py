@@ -12,14 +12,10 @@ from ..engine.door import bare
 from ..engine.op import composite, elementwise, linear, op
 from ..errors import ShapeError
 from .kinks import inverse_or_zero
-from .reduce import operand
+from .reduce import along, operand
 from .statistics import gathered, tallied
 
 # -- np.gradient --------------------------------------------------------------------------------
-
-
-def _along(axis, part):
-    return (slice(None),) * axis + (part,)
 
 
 def _undifferenced(g, axis, edge_order):
@@ -55,15 +51,15 @@ def _uneven_gradient(f, x, axis, edge_order):
     """The slopes of parabolas through three neighbours each, from those of the lines between neighbours."""
     shape = [-1 if i == axis else 1 for i in range(f.ndim)]
     steps = (x[1:] - x[:-1]).reshape(shape)
-    later, earlier = _along(axis, slice(1, None)), _along(axis, slice(-1))
+    later, earlier = along(axis, slice(1, None)), along(axis, slice(-1))
     slopes = (f[later] - f[earlier]) / steps
     # How far each inner point is on the way between the middles of the two steps beside it.
     part = steps[earlier] / (steps[earlier] + steps[later])
     bend = slopes[later] - slopes[earlier]
-    first, last = slopes[_along(axis, slice(1))], slopes[_along(axis, slice(-1, None))]
+    first, last = slopes[along(axis, slice(1))], slopes[along(axis, slice(-1, None))]
     if edge_order == 2:
-        first = first - (bend * part)[_along(axis, slice(1))]
-        last = last + (bend * (1 - part))[_along(axis, slice(-1, None))]
+        first = first - (bend * part)[along(axis, slice(1))]
+        last = last + (bend * (1 - part))[along(axis, slice(-1, None))]
     return np.concatenate([first, slopes[earlier] + bend * part, last], axis=axis)
 
 

@@ -219,14 +219,8 @@ def _to_winners(g, a, out, axis, keepdims, initial, where):
 
 def _ties(a, out, axis, keepdims, initial, where):
     """Each entry's equal share in being the extreme one of its lane."""
-    a, out = bare(a), bare(out)
-    if axis is not None and not keepdims:
-        out = np.expand_dims(out, axis)
-    winners = (a == out) & where
-    count = winners.sum(axis=axis, keepdims=True)
-    if initial is not None:
-        count = count + (out == initial)
-    return winners / np.maximum(count, 1)
+    winners, count = _winners(a, out, axis, keepdims, initial, where)
+    return winners if count is None else winners / count
 
 
 def _extreme(function, also, ufunc):

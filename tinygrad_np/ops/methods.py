@@ -13,7 +13,6 @@ from ..errors import InPlaceError, NoRuleError
 from .kinks import infinite_at_zero, inverse_or_zero
 from .reduce import axes_of, operand, spread, ufunc_method
 
-_GIVEN_NOTHING = np._NoValue
 _hypot: Any = np.hypot
 _ufunc: Any
 
@@ -36,7 +35,7 @@ def _exponential_share(array, axis, initial, where, exponential):
     if where is not True:
         # Before the exponential: what the mask hides may be too large for it.
         array = np.where(where, array, -np.inf)
-    initial = -np.inf if initial is _GIVEN_NOTHING or initial is None else initial
+    initial = -np.inf if initial is np._NoValue or initial is None else initial
     top = np.max(bare(array), axis=axis, keepdims=True, initial=initial)
     # Where all entries are -inf, -inf - (-inf) would be nan.
     top = np.where(np.isfinite(top), top, 0)
@@ -49,7 +48,7 @@ def _exponential_share(array, axis, initial, where, exponential):
 def _logarithmic(ufunc, exponential):
     """Declare `ufunc.reduce` for the logarithm of a sum of exponentials."""
 
-    def run(array, axis=0, dtype=None, out=None, keepdims=False, initial=_GIVEN_NOTHING, where=True):
+    def run(array, axis=0, dtype=None, out=None, keepdims=False, initial=np._NoValue, where=True):
         return ufunc.reduce(array, axis, dtype, None, bool(keepdims), initial, where)
 
     def pulled(g, array, shape, axis, keepdims, initial, where):
@@ -66,7 +65,7 @@ _logarithmic(np.logaddexp, np.exp)
 _logarithmic(np.logaddexp2, np.exp2)
 
 
-def _hypot_reduce(array, axis=0, dtype=None, out=None, keepdims=False, initial=_GIVEN_NOTHING, where=True):
+def _hypot_reduce(array, axis=0, dtype=None, out=None, keepdims=False, initial=np._NoValue, where=True):
     return _hypot.reduce(array, axis, dtype, None, bool(keepdims), initial, where)
 
 
@@ -85,13 +84,13 @@ def _skipping_extreme(ufunc, regular, extreme, worst):
     """Declare `fmax.reduce` or `fmin.reduce`: the extreme one of the entries that are not nan."""
 
     @ufunc_method(ufunc, "reduce", sample=_reductions)
-    def reduce(array, axis=0, dtype=None, out=None, keepdims=False, initial=_GIVEN_NOTHING, where=True):
+    def reduce(array, axis=0, dtype=None, out=None, keepdims=False, initial=np._NoValue, where=True):
         array = operand(array) if dtype is None else np.astype(operand(array), dtype)
         missing = np.isnan(bare(array))
         if not missing.any():
             return RULES[regular, "reduce"](array, axis, None, None, keepdims, initial, where)
         options = {} if where is True else {"where": where}
-        if initial is not _GIVEN_NOTHING:
+        if initial is not np._NoValue:
             options["initial"] = initial
         else:
             # A lane of nothing but nan keeps them, and so its result is nan.
@@ -132,7 +131,7 @@ def _step_by_step(ufunc):
         sample=lambda r: [r(r.positive(3, 4)), r(r.positive(2, 3), -2, keepdims=True),
                           r(r.positive(2, 3), axis=0, initial=2.5)],
     )  # fmt: skip
-    def reduce(array, axis=0, dtype=None, out=None, keepdims=False, initial=_GIVEN_NOTHING, where=True):
+    def reduce(array, axis=0, dtype=None, out=None, keepdims=False, initial=np._NoValue, where=True):
         array, axis = _along_first(array, axis, dtype, ufunc, "reduce")
         if where is not True:
             raise NoRuleError(
@@ -140,7 +139,7 @@ def _step_by_step(ufunc):
                 "ones that change nothing: np.where(mask, x, 1) or 0."
             )
         entries = list(np.unstack(array))
-        if initial is not _GIVEN_NOTHING and initial is not None:
+        if initial is not np._NoValue and initial is not None:
             entries.insert(0, array.dtype.type(initial))
         if not entries:
             raise ValueError(f"np.{name}.reduce of shape {array.shape} has no entries along the axis and no initial=")
@@ -180,10 +179,10 @@ def _first_and_rest(ufunc, total, running):
                           r(r.positive(2, 3), axis=0, initial=2.5),
                           r(r.positive(2, 3), axis=1, initial=2.5, where=r.mask(2, 3))],
     )  # fmt: skip
-    def reduce(array, axis=0, dtype=None, out=None, keepdims=False, initial=_GIVEN_NOTHING, where=True):
+    def reduce(array, axis=0, dtype=None, out=None, keepdims=False, initial=np._NoValue, where=True):
         mask = True if where is True else np.moveaxis(np.broadcast_to(where, np.shape(array)), axis, 0)
         array, axis = _along_first(array, axis, dtype, ufunc, "reduce")
-        if initial is not _GIVEN_NOTHING and initial is not None:
+        if initial is not np._NoValue and initial is not None:
             result = ufunc(array.dtype.type(initial), total(array, axis=0, where=mask))
         elif where is not True or not array.shape[0]:
             raise ValueError(f"np.{ufunc.__name__}.reduce of no entries, or with where=, needs initial=")

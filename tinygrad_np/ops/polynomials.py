@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from ..engine.arrays import conjugate
 from ..engine.door import bare, find_tensors
 from ..engine.op import composite, multilinear, op
 from ..errors import NoRuleError, ShapeError
+from .linalg import adjoint
 from .reduce import operand
 
 # -- convolution --------------------------------------------------------------------------------
@@ -50,10 +52,6 @@ multilinear(
 )
 
 
-def _conjugate(x):
-    return np.conj(x) if x.dtype.kind == "c" else x
-
-
 @composite(np.correlate, sample=lambda r: [*_pairs(r), r(r.real(5), r.real(2))])
 def correlate(a, v, mode="valid"):
     """The products of `a` with `v`, conjugated, at every shift: a convolution with `v` reversed."""
@@ -64,9 +62,9 @@ def correlate(a, v, mode="valid"):
             "correlate row by row."
         )
     if a.shape[0] >= v.shape[0]:
-        return np.convolve(a, _conjugate(v)[::-1], mode)
+        return np.convolve(a, conjugate(v)[::-1], mode)
     # The shorter one slides, so that "same" leaves out the same entries as NumPy.
-    return _conjugate(np.convolve(v, _conjugate(a)[::-1], mode))[::-1]
+    return conjugate(np.convolve(v, conjugate(a)[::-1], mode))[::-1]
 
 
 # -- values and powers --------------------------------------------------------------------------
@@ -266,23 +264,19 @@ def poly(seq_of_zeros):
 # -- fitting ------------------------------------------------------------------------------------
 
 
-def _adjoint(a):
-    return _conjugate(a.mT)
-
-
 def _fit_b(g, a):
     """g times the pseudo-inverse, of full rank: conj is that of the adjoint system."""
-    normal = np.matmul(a.mT, _conjugate(a))
-    return np.matmul(_conjugate(a), np.linalg.solve(normal, g))
+    normal = np.matmul(a.mT, conjugate(a))
+    return np.matmul(conjugate(a), np.linalg.solve(normal, g))
 
 
 def _fit_a(g, a, b, out):
     back = _fit_b(g, a)
     rest = b - np.matmul(a, out)
-    normal = np.matmul(a.mT, _conjugate(a))
+    normal = np.matmul(a.mT, conjugate(a))
     inner = np.linalg.solve(normal, g)
     # A moves twice in the normal equations: as it is, and conjugated in front of what is left over.
-    return np.matmul(_conjugate(rest), _adjoint(inner)) - np.matmul(back, out.mT)
+    return np.matmul(conjugate(rest), adjoint(inner)) - np.matmul(back, out.mT)
 
 
 _least_squares = op(
@@ -336,7 +330,7 @@ def _covariance(a, b, p, scale, cov, ndim):
     factor = 1
     if cov != "unscaled":
         rest = b - np.matmul(a, p)
-        factor = np.sum(np.real(rest * _conjugate(rest)), axis=0) / (a.shape[0] - a.shape[1])
+        factor = np.sum(np.real(rest * conjugate(rest)), axis=0) / (a.shape[0] - a.shape[1])
     return inverse * factor if ndim == 1 else inverse[:, :, None] * factor
 
 

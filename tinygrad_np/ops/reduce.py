@@ -70,6 +70,11 @@ def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
     return tuple([i % ndim for i in (axis if isinstance(axis, tuple) else (axis,))])
 
 
+def along(axis: int, part: Any) -> tuple:
+    """The index of a part of one axis, and of all that lies on the others."""
+    return (slice(None),) * axis + (part,)
+
+
 def _kept_shape(shape, axis):
     """`shape` with length 1 along the reduced axes."""
     if type(axis) is int and shape:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..engine.door import RULES, bare, converted
 from ..engine.op import composite, linear, op
-from .reduce import operand, ufunc_method
+from .reduce import along, operand, ufunc_method
 
 # -- running sums and products ------------------------------------------------------------------
 
@@ -128,11 +128,6 @@ _cumulative_as(np.cumulative_prod, np.cumprod, 1)
 # -- differences --------------------------------------------------------------------------------
 
 
-def _along(axis, part):
-    """The index of a part of one axis."""
-    return (slice(None),) * axis + (part,)
-
-
 def _edge(value, shape, axis):
     """What is joined on by prepend= or append=: a number stands for one entry per lane."""
     value = operand(value)
@@ -164,7 +159,7 @@ def diff(a, n=1, axis=-1, prepend=np._NoValue, append=np._NoValue):
     if before or after:
         a = np.concatenate([*before, a, *after], axis=axis)
     for _ in range(n):
-        later, earlier = a[_along(axis, slice(1, None))], a[_along(axis, slice(-1))]
+        later, earlier = a[along(axis, slice(1, None))], a[along(axis, slice(-1))]
         a = later != earlier if a.dtype == bool else later - earlier
     return a
 
@@ -198,7 +193,7 @@ def trapezoid(y, x=None, dx=1.0, axis=-1):
     if x is not None:
         x = operand(x)
         dx = np.diff(x).reshape((-1,) + (1,) * (y.ndim - axis - 1)) if x.ndim == 1 else np.diff(x, axis=axis)
-    sums = y[_along(axis, slice(1, None))] + y[_along(axis, slice(-1))]
+    sums = y[along(axis, slice(1, None))] + y[along(axis, slice(-1))]
     return np.sum(dx * sums / 2, axis=axis)
 
 

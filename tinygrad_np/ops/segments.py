@@ -10,7 +10,7 @@ from ..engine.door import RULES, bare
 from ..engine.op import linear, op
 from .index import scatter
 from .kinks import infinite_at_zero
-from .reduce import operand, ufunc_method
+from .reduce import along, operand, ufunc_method
 from .running import pulled_through
 
 _ufunc: Any
@@ -109,16 +109,12 @@ def _members(indices, length):
     return np.arange(ends[-1]) - np.repeat(ends - lengths - starts, lengths), lengths
 
 
-def _index_along(axis, part):
-    return (slice(None),) * axis + (part,)
-
-
 def _sum_at_vjp(g, shape, indices, axis):
     axis %= len(shape)
     if not np.size(indices):
         return np.zeros(shape, g.dtype)
     members, lengths = _members(indices, shape[axis])
-    return scatter(np.repeat(g, lengths, axis), _index_along(axis, members), shape)
+    return scatter(np.repeat(g, lengths, axis), along(axis, members), shape)
 
 
 def _extreme_at_vjp(g, array, out, shape, indices, axis):
@@ -126,11 +122,11 @@ def _extreme_at_vjp(g, array, out, shape, indices, axis):
     if not np.size(indices):
         return np.zeros(shape, g.dtype)
     members, lengths = _members(indices, shape[axis])
-    leads = bare(array)[_index_along(axis, members)] == np.repeat(bare(out), lengths, axis)
+    leads = bare(array)[along(axis, members)] == np.repeat(bare(out), lengths, axis)
     ends = np.cumsum(lengths)
     count = np.add.reduceat(leads, ends - lengths, axis, int)
     share = np.repeat(g / np.maximum(count, 1), lengths, axis)
-    return scatter(np.where(leads, share, 0), _index_along(axis, members), shape)
+    return scatter(np.where(leads, share, 0), along(axis, members), shape)
 
 
 def _reduceat_samples(r):
@@ -172,7 +168,7 @@ for _ufunc in (np.maximum, np.minimum, np.fmax, np.fmin):
 def _divided_by_entry(g, array, out, shape, indices, axis):
     axis %= len(shape)
     members, lengths = _members(indices, shape[axis])
-    at = _index_along(axis, members)
+    at = along(axis, members)
     return scatter(np.repeat(g * out, lengths, axis) / array[at], at, shape)
 
 
@@ -209,7 +205,7 @@ def _reduceat_by_pieces(ufunc):
         if np.all(starts[1:] > starts[:-1]):
             pieces = np.split(array, starts, axis)[1:]
         else:
-            pieces = [array[_index_along(axis, slice(i, i + n))] for i, n in zip(starts, lengths, strict=True)]
+            pieces = [array[along(axis, slice(i, i + n))] for i, n in zip(starts, lengths, strict=True)]
         return np.stack([RULES[ufunc, "reduce"](piece, axis, dtype) for piece in pieces], axis)
 
 

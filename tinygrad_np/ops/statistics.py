@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.arrays import conjugate
 from ..engine.door import bare
 from ..engine.op import composite, linear, op
 from ..errors import ShapeError
@@ -120,10 +121,6 @@ def _ddof(ddof, bias):
     return int(not bias) if ddof is None else ddof
 
 
-def _conjugate(x):
-    return np.conj(x) if x.dtype.kind == "c" else x
-
-
 def _covariances(r):
     x = r.real(3, 5)
     return [
@@ -144,7 +141,7 @@ def _covariances(r):
 
 # One product where the rule of matmul would take two.
 _products = op(
-    lambda x: np.matmul(x, _conjugate(x).T),
+    lambda x: np.matmul(x, conjugate(x).T),
     name="products",
     fresh=True,
     x=lambda g, x: np.matmul(g + g.T, x) if x.dtype.kind != "c" else g @ np.conj(x) + np.conj(g.T @ x),
@@ -169,7 +166,7 @@ def cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=N
         warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=3)
         freedom = np.float64(0)
     x = x - np.average(x, axis=1, weights=w, keepdims=True)
-    products = _products(x) if w is None else np.matmul(x * w, _conjugate(x).T)
+    products = _products(x) if w is None else np.matmul(x * w, conjugate(x).T)
     return np.squeeze(products * np.true_divide(1, freedom))
 
 

@@ -19,7 +19,7 @@ from ..engine.tape import Node, ancestors, births, recording
 from ..engine.tensor import Tensor, as_tensor, constant, lifted
 from ..engine.walk import Lift, pull_back, push_forward
 from ..errors import AutogradError, BackwardError, BatchError, DetachError
-from .arguments import plain, requires_grad
+from .arguments import plain, record, requires_grad
 from .trees import tree_leaves, tree_map
 
 
@@ -50,15 +50,6 @@ class FunctionRule:
     def lift(self, kept: tuple, node: Node, lift: Lift) -> tuple:
         """The arguments are kept as tensors; what is kept last tells whether to record."""
         return (*kept[:-1], True)
-
-
-@contextmanager
-def _recorded() -> Iterator[None]:
-    token = recording.set(recording.get() or True)
-    try:
-        yield
-    finally:
-        recording.reset(token)
 
 
 def stop_gradient(value: Any) -> Any:
@@ -174,7 +165,7 @@ class _Recomputed(FunctionRule):
         for i in finished:
             i.requires_grad = True
         try:
-            with _recorded():
+            with record():
                 begin = next(births)
                 out = self.function(*_own(args), **_own(options))
                 outs = [
