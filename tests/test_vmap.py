@@ -207,3 +207,23 @@ def test_errors():
         tg.vmap(lambda x: x[x > 0])(X)
     with pytest.raises(ValueError, match="core dimension"):
         tg.vmap(lambda x: x @ np.ones(7))(X)
+
+
+def test_warnings_point_at_the_line_that_needs_the_loop():
+    def f(x):
+        return np.convolve(x, [1.0, 2.0])
+
+    with pytest.warns(LoopWarning, match=r"np\.convolve") as caught:
+        tg.vmap(f)(X)
+    assert caught[0].filename == __file__
+    assert caught[0].lineno == f.__code__.co_firstlineno + 1
+
+
+def test_a_tensor_made_inside_has_its_own_graph():
+    def slope(x):
+        t = tg.Tensor(x, requires_grad=True)
+        np.sum(t**2).backward()
+        return t.grad
+
+    with pytest.warns(LoopWarning):
+        np.testing.assert_array_equal(np.asarray(tg.vmap(slope)(X)), 2 * X)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import DetachError, DtypeError
+from ..errors import BatchError, DetachError, DtypeError
 
 
 def as_numbers(data: Any, dtype: npt.DTypeLike | None, copy: bool) -> np.ndarray:
@@ -24,7 +24,7 @@ def as_numbers(data: Any, dtype: npt.DTypeLike | None, copy: bool) -> np.ndarray
         )
     try:
         return np.array(data, dtype=dtype, copy=copy or None)
-    except DetachError:
+    except (DetachError, BatchError):
         raise
     except (ValueError, TypeError) as error:
         raise DtypeError(

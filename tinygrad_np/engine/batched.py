@@ -240,7 +240,7 @@ def warn_of_loop(what: str) -> None:
     frame, depth = sys._getframe(1), 2
     while frame.f_back is not None and frame.f_code.co_filename.startswith((_PACKAGE, "<rule", np.__path__[0])):
         frame, depth = frame.f_back, depth + 1
-    warnings.warn(f"vmap runs {what}", LoopWarning, depth - 1)
+    warnings.warn(f"vmap runs {what}", LoopWarning, depth)
 
 
 def _callable(function: Any) -> Callable[..., Any]:

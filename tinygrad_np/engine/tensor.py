@@ -202,8 +202,9 @@ class Tensor(PythonProtocols):
 
         The hook gets the whole gradient of this tensor, as a Tensor of its shape.  What it returns, unless
         None, goes on instead, and becomes `.grad`.  Hooks run in the order they were registered, in
-        backward() and in grad(), vjp() and the like; `.remove()` of what this returns ends that.  Raises
-        BackwardError if the tensor does not require grad, ShapeError if a hook returns another shape.
+        backward() and in grad(), vjp() and the like (in jacobian() once, for all rows).  `.remove()` of what
+        this returns ends that.  Raises BackwardError if the tensor does not require grad, ShapeError if a
+        hook returns another shape.
 
         >>> import tinygrad_np as tg
         >>> x = tg.Tensor([1.0, 2.0], requires_grad=True)
