@@ -61,7 +61,10 @@ def choose(a, choices, out=None, mode="raise"):
 def select(condlist, choicelist, default=0):
     """For each place, the first choice whose condition holds there."""
     if len(condlist) != len(choicelist) or not condlist:
-        raise ValueError(f"np.select takes a choice per condition, not {len(choicelist)} for {len(condlist)}.")
+        raise ValueError(
+            f"np.select takes a choice per condition, not {len(choicelist)} for {len(condlist)}.  Give the default "
+            "apart."
+        )
     for i, condition in enumerate(condlist):
         if np.asarray(bare(condition)).dtype != bool:
             raise TypeError(f"condition {i} of np.select is not boolean.  Write a comparison, as in x != 0.")

@@ -227,7 +227,7 @@ def geomspace(start, stop, num=50, endpoint=True, dtype=None, axis=0):
 def meshgrid(*xi, copy=True, sparse=False, indexing="xy"):
     """A coordinate array for each axis of the grid that the rows span."""
     if indexing not in ("xy", "ij"):
-        raise ValueError(f"np.meshgrid has indexing='xy' or 'ij', not {indexing!r}")
+        raise ValueError(f"np.meshgrid has indexing='xy' or 'ij', not {indexing!r}.  'ij' keeps the order of the axes.")
     places = list(range(len(xi)))
     if indexing == "xy" and len(xi) > 1:
         places[:2] = [1, 0]

@@ -36,7 +36,10 @@ def apply_along_axis(func1d, axis, arr, *args, **kwargs):
     axis = normalize_axis_index(axis, arr.ndim)
     lanes = np.moveaxis(arr, axis, -1)
     if 0 in lanes.shape[:-1]:
-        raise ValueError(f"np.apply_along_axis cannot be used when the other axes have no entries: shape {arr.shape}")
+        raise ValueError(
+            f"np.apply_along_axis cannot be used when the other axes have no entries: shape {arr.shape}.  Write the "
+            "result's shape yourself."
+        )
     results = np.stack([func1d(lane, *args, **kwargs) for lane in np.unstack(lanes.reshape(-1, lanes.shape[-1]))])
     before, made = arr.ndim - 1, results.ndim - 1
     results = results.reshape(lanes.shape[:-1] + results.shape[1:])
@@ -171,7 +174,10 @@ class vectorize:
         loops = [a.shape[: a.ndim - core] for a, core in zip(arrays, cores, strict=True)]
         loop = np.broadcast_shapes(*loops)
         if 0 in loop:
-            raise ValueError(f"cannot call vectorize on arguments without entries: they broadcast to {loop}")
+            raise ValueError(
+                f"cannot call vectorize on arguments without entries: they broadcast to {loop}.  Give otypes=, or "
+                "leave them out."
+            )
         lanes = [_entries(a, loop, core) for a, core in zip(arrays, cores, strict=True)]
         results = [once(*values) for values in zip(*lanes, strict=True)]
         if not isinstance(results[0], tuple):

@@ -142,7 +142,10 @@ def _step_by_step(ufunc):
         if initial is not np._NoValue and initial is not None:
             entries.insert(0, array.dtype.type(initial))
         if not entries:
-            raise ValueError(f"np.{name}.reduce of shape {array.shape} has no entries along the axis and no initial=")
+            raise ValueError(
+                f"np.{name}.reduce of shape {array.shape} has no entries along the axis and no initial=.  Write "
+                "initial=."
+            )
         result = functools.reduce(ufunc, entries)
         return np.expand_dims(result, axis) if keepdims else result
 
@@ -185,7 +188,9 @@ def _first_and_rest(ufunc, total, running):
         if initial is not np._NoValue and initial is not None:
             result = ufunc(array.dtype.type(initial), total(array, axis=0, where=mask))
         elif where is not True or not array.shape[0]:
-            raise ValueError(f"np.{ufunc.__name__}.reduce of no entries, or with where=, needs initial=")
+            raise ValueError(
+                f"np.{ufunc.__name__}.reduce of no entries, or with where=, has no first value.  Write initial=."
+            )
         else:
             result = ufunc(array[0], total(array[1:], axis=0))
         return np.expand_dims(result, axis) if keepdims else result

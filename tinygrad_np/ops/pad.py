@@ -96,9 +96,9 @@ def _check(array, mode, options):
             f"{array.shape}, and the tape cannot follow a write.  Join margins on: np.concatenate([left, x, right])."
         )
     if mode not in _KEYWORDS:
-        raise ValueError(f"np.pad has no mode {mode!r}; it has {', '.join(_KEYWORDS)}")
+        raise ValueError(f"np.pad has no mode {mode!r}; it has {', '.join(_KEYWORDS)}.  'constant' is the default.")
     if unknown := set(options) - set(_KEYWORDS[mode]):
-        raise ValueError(f"np.pad with mode={mode!r} has no keyword {unknown.pop()!r}")
+        raise ValueError(f"np.pad with mode={mode!r} has no keyword {unknown.pop()!r}.  Leave it away.")
 
 
 def _constant_pad(array, widths, values):
@@ -182,7 +182,9 @@ def _statistics(array, axis, before, after, mode, lengths):
     statistic, length = _STATISTICS[mode], array.shape[axis]
     first, last = (length if n is None else min(n, length) for n in lengths)
     if not (first and last) and mode in ("maximum", "minimum"):
-        raise ValueError(f"np.pad with mode={mode!r} needs a stat_length above 0, not {lengths}")
+        raise ValueError(
+            f"np.pad with mode={mode!r} needs a stat_length above 0, not {lengths}.  Leave it away to use all entries."
+        )
     left = statistic(_part(array, axis, 0, first), axis=axis, keepdims=True)
     right = statistic(_part(array, axis, length - last, None), axis=axis, keepdims=True)
     return _repeated(left, array, axis, before), _repeated(right, array, axis, after)

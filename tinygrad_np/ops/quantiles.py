@@ -250,7 +250,9 @@ def _checked(a, q, method, weights):
     if values.ndim > 2:
         raise ValueError(f"q of shape {values.shape} has more than two axes.  Give a number or a row.")
     if weights is not None and method != "inverted_cdf":
-        raise ValueError(f"weights= goes with method='inverted_cdf' only, and this is {method!r}.")
+        raise ValueError(
+            f"weights= goes with method='inverted_cdf' only, and this is {method!r}.  Write method='inverted_cdf'."
+        )
 
 
 def _quantile(a, q, axis, method, keepdims, weights, weak, skip_nan):

@@ -189,7 +189,10 @@ def average(a, axis=None, weights=None, returned=False, *, keepdims=False):
         dtype = np.result_type(a.dtype, weights.dtype, *([] if a.dtype.kind in "fc" else [float]))
         total = np.sum(np.broadcast_to(weights, a.shape), axis=axis, keepdims=keepdims, dtype=dtype)
         if not bare(total).all():
-            raise ZeroDivisionError(f"np.average over axis {axis} of shape {a.shape}: weights sum to zero.")
+            raise ZeroDivisionError(
+                f"np.average over axis {axis} of shape {a.shape}: weights sum to zero, so there is no mean.  Leave "
+                "such lanes away."
+            )
         result = np.sum(a * weights, axis=axis, keepdims=keepdims) / total
     return (result, total) if returned else result
 
@@ -200,7 +203,10 @@ def aligned_weights(weights, shape, axis):
         return weights
     axes = axes_of(axis, len(shape))
     if axis is None or weights.shape != tuple([shape[i] for i in axes]):
-        raise ValueError(f"weights of shape {weights.shape} do not fit axis {axis} of shape {shape}")
+        raise ValueError(
+            f"weights of shape {weights.shape} do not fit axis {axis} of shape {shape}.  Give one per entry, or per "
+            "entry of it."
+        )
     return weights.transpose(np.argsort(axes)).reshape([n if i in axes else 1 for i, n in enumerate(shape)])
 
 

@@ -111,7 +111,10 @@ def _cumulative_as(function, running, start):
     )
     def cumulative(x, /, *, axis=None, dtype=None, out=None, include_initial=False):
         if axis is None and x.ndim > 1:
-            raise ValueError(f"axis must be given for an array of {x.ndim} axes")
+            raise ValueError(
+                f"a running sum or product of an array of {x.ndim} axes, shape {x.shape}, needs to know along which.  "
+                "Write axis=0."
+            )
         axis = axis or 0
         result = running(x, axis=axis, dtype=dtype)
         if not include_initial:
@@ -149,7 +152,7 @@ def _edge(value, shape, axis):
 def diff(a, n=1, axis=-1, prepend=np._NoValue, append=np._NoValue):
     """The n-th differences of neighbours along an axis."""
     if n < 0:
-        raise ValueError(f"order must be non-negative but got {n}")
+        raise ValueError(f"np.diff takes differences n times, and n={n} is negative.  np.cumsum undoes one.")
     a = operand(a)
     if n == 0:
         return a

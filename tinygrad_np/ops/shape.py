@@ -281,7 +281,10 @@ def sliding_window_view(x, window_shape, axis=None, *, subok=False, writeable=Fa
     widths = (window_shape,) if np.ndim(window_shape) == 0 else tuple(window_shape)
     axes = range(x.ndim) if axis is None else (axis,) if np.ndim(axis) == 0 else axis
     if len(widths) != len(axes):
-        raise ValueError(f"sliding_window_view takes a width per axis: {widths} do not fit axes {tuple(axes)}")
+        raise ValueError(
+            f"sliding_window_view takes a width per axis: {widths} do not fit axes {tuple(axes)}.  Name as many axes "
+            "as widths in axis=."
+        )
     ndim = x.ndim
     for width, i in zip(widths, axes, strict=True):
         x = _windows(x, width, range(ndim)[i])

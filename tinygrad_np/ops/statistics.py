@@ -76,7 +76,10 @@ def _rows(x, rowvar, dtype, name):
     """One row for each variable."""
     x = operand(x)
     if x.ndim > 2:
-        raise ValueError(f"{name} of shape {x.shape} has more than 2 dimensions: variables and observations.")
+        raise ValueError(
+            f"{name} of shape {x.shape} has more than 2 dimensions: variables and observations.  Reshape it to "
+            "(variables, observations)."
+        )
     x = np.astype(x, dtype) if x.dtype != dtype else x
     if x.ndim < 2:
         return x.reshape((1, -1))
@@ -117,7 +120,7 @@ def _freedom(w, aweights, count, ddof):
 
 def _ddof(ddof, bias):
     if ddof is not None and ddof != int(ddof):
-        raise ValueError(f"ddof must be integer, not {ddof}.")
+        raise ValueError(f"ddof is a whole number of observations, not {ddof}.  0 and 1 are usual.")
     return int(not bias) if ddof is None else ddof
 
 
