@@ -1,6 +1,5 @@
 """Hooks: what they see, what they change, when they run, and what is left of them."""
 
-import gc
 import weakref
 
 import numpy as np
@@ -303,14 +302,6 @@ def test_changing_requires_grad_keeps_the_hooks():
 
 
 # -- what is left -------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def no_collector():
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
 
 
 def test_a_hook_outlives_its_tensor(no_collector):

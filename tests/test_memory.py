@@ -1,6 +1,5 @@
 """Memory: long chains, nothing left behind, few arrays alive at once, and a light import."""
 
-import gc
 import subprocess
 import sys
 import tracemalloc
@@ -10,15 +9,6 @@ import numpy as np
 import pytest
 
 import tinygrad_np as tg
-
-
-@pytest.fixture
-def no_collector():
-    """Switch the garbage collector off: only reference counts free memory."""
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
 
 
 def chain(x, length):

@@ -285,6 +285,7 @@ def test_out_is_refused_by_position_too(call):
         lambda t: np.stack([t, t], dtype=np.int64),
         lambda t: np.add(t, 1, dtype=int),
         lambda t: np.add.reduce(t, dtype=int),
+        lambda t: np.fmax.reduce(t, dtype=int),
         lambda t: np.insert(np.array([1, 2]), 1, t),
         lambda t: np.concatenate([t, t], dtype=np.float32, casting="no"),
     ],

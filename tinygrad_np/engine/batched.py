@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import BatchError, LoopWarning, ShapeError
-from .door import RULES, bare, function_name, is_tensor
+from .door import RULES, bare, function_name, is_tensor, rebuilt
 
 _PACKAGE = os.path.dirname(os.path.dirname(__file__))
 levels = count(1)
@@ -37,7 +37,10 @@ BATCH_RULES: dict[Any, Callable[..., Any]] = {}
 """From a function (a ufunc and a method of it, an op's call) to what runs it on a batch."""
 
 
-class Batched(np.lib.mixins.NDArrayOperatorsMixin):
+_Operators = np.lib.mixins.NDArrayOperatorsMixin
+
+
+class Batched(_Operators):
     """One example to look at, all of them to compute with."""
 
     __slots__ = ("level", "value")
@@ -126,10 +129,8 @@ class Batched(np.lib.mixins.NDArrayOperatorsMixin):
         )
 
     # As for tensors: += makes a new one.
-    __iadd__, __isub__ = (np.lib.mixins.NDArrayOperatorsMixin.__add__, np.lib.mixins.NDArrayOperatorsMixin.__sub__)
-    __imul__ = np.lib.mixins.NDArrayOperatorsMixin.__mul__
-    __itruediv__ = np.lib.mixins.NDArrayOperatorsMixin.__truediv__
-    __ipow__ = np.lib.mixins.NDArrayOperatorsMixin.__pow__
+    __iadd__, __isub__, __imul__ = _Operators.__add__, _Operators.__sub__, _Operators.__mul__
+    __itruediv__, __ipow__ = _Operators.__truediv__, _Operators.__pow__
     backward = register_hook = _refuse
     __array__ = __bool__ = __float__ = __int__ = __index__ = __complex__ = item = tolist = __setitem__ = _refuse
 
@@ -283,8 +284,7 @@ def example(value: Any, level: int, i: int) -> Any:
 def _stacked(results: list[Any], level: int) -> Any:
     first = results[0]
     if isinstance(first, tuple | list):
-        parts = [_stacked(list(each), level) for each in zip(*results, strict=True)]
-        return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
+        return rebuilt(first, [_stacked(list(each), level) for each in zip(*results, strict=True)])
     if isinstance(first, np.ndarray | np.generic | Batched | int | float | complex) or is_tensor(first):
         return Batched(stack(results), level)
     return first
@@ -306,8 +306,7 @@ def wrapped(result: Any, level: int) -> Any:
     if type(result) is np.ndarray:
         return Batched(result, level)
     if isinstance(result, tuple | list):
-        results = [wrapped(r, level) for r in result]
-        return type(result)(*results) if hasattr(result, "_fields") else type(result)(results)
+        return rebuilt(result, [wrapped(r, level) for r in result])
     if isinstance(result, np.ndarray | np.generic | Batched) or is_tensor(result):
         return Batched(result, level)
     return result

@@ -48,7 +48,7 @@ import numpy as np
 
 from ..errors import AutogradError, DtypeError, NoRuleError, ShapeError
 from .batched import BATCH_RULES, Batched, at_one_level, run_batched
-from .door import bare, find_tensors, refuse_out
+from .door import bare, find_tensors, rebuilt, refuse_out
 from .tape import PROJECTION, Node, births, leaf, recording
 from .tensor import Tensor, constant
 
@@ -217,12 +217,7 @@ def record_results(pattern: Any, inputs: tuple, kept: tuple, meta: Any, outs: An
     if mode is not True:
         mode.recorded(parent, arrays)
     results = [record(PROJECTION, (parent,), (), i, array, mode) for i, array in enumerate(arrays)]
-    return _rebuilt(outs, results)
-
-
-def _rebuilt(outs: Any, results: Any) -> Any:
-    """A tuple, list or namedtuple like `outs`."""
-    return type(outs)(*results) if hasattr(outs, "_fields") else type(outs)(results)
+    return rebuilt(outs, results)
 
 
 def whole(out: Any) -> Any:
@@ -268,7 +263,7 @@ def unrecorded(op: Any, out: Any, inputs: tuple, meta: tuple, options: dict) -> 
             first = out[0] if isinstance(out, tuple | list) else out
             if type(first) is Batched and (levelled := at_one_level(first, inputs)):
                 return op.call(*levelled, *meta, **options)
-            return _rebuilt(out, map(constant, out)) if isinstance(out, tuple | list) else constant(out)
+            return rebuilt(out, map(constant, out)) if isinstance(out, tuple | list) else constant(out)
     return out
 
 

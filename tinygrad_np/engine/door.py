@@ -55,6 +55,11 @@ def bare(value: Any) -> Any:
     return value
 
 
+def rebuilt(like: Any, values: Any) -> Any:
+    """A tuple, list or namedtuple like another, of other values."""
+    return type(like)(*values) if hasattr(like, "_fields") else type(like)(values)
+
+
 def function_name(function: Any) -> str:
     """How a reader writes it: `np.linalg.inv`, `np.add.reduce`."""
     owner = getattr(function, "__self__", None)

@@ -247,8 +247,6 @@ class Tensor(PythonProtocols):
         rule = RULES.get(ufunc if called else (ufunc, method))
         if rule is None:
             return call_without_rule(ufunc if called else getattr(ufunc, method), inputs, options)
-        if options.get("out") is not None:
-            refuse_out(function_name(ufunc if called else getattr(ufunc, method)), options)
         if called and options:
             constant_rule = getattr(rule, "kind", None) == "constant"
             return rule(*inputs, **options) if constant_rule else rule(*ufunc_inputs(ufunc, inputs, options))

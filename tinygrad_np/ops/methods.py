@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.door import RULES, bare, find_tensors, function_name, refuse_out
-from ..engine.op import op
+from ..engine.door import RULES, bare, converted, find_tensors, function_name, refuse_out
 from ..errors import InPlaceError, NoRuleError
 from .kinks import infinite_at_zero, inverse_or_zero
-from .reduce import axes_of, operand, spread, ufunc_method
+from .reduce import axes_of, operand, recorded_method, spread, ufunc_method
 
 _hypot: Any = np.hypot
 _ufunc: Any
@@ -57,8 +56,7 @@ def _logarithmic(ufunc, exponential):
     def pushed(t, array, axis, keepdims, initial, where):
         return np.sum(t * _exponential_share(array, axis, initial, where, exponential), axis=axis, keepdims=keepdims)
 
-    recorded = op(run, name=f"{ufunc.__name__}.reduce", array=pulled, jvps={"array": pushed})
-    ufunc_method(ufunc, "reduce", sample=_reductions)(lambda array, *args, **options: recorded(array, *args, **options))
+    recorded_method(ufunc, "reduce", run, _reductions, array=pulled, jvps={"array": pushed})
 
 
 _logarithmic(np.logaddexp, np.exp)
@@ -74,10 +72,7 @@ def _hypot_vjp(g, array, out, shape, axis, keepdims, where):
     return slope if where is True else np.where(where, slope, 0)
 
 
-_recorded_hypot_reduce = op(_hypot_reduce, name="hypot.reduce", array=_hypot_vjp)
-ufunc_method(np.hypot, "reduce", sample=_reductions)(
-    lambda array, *args, **options: _recorded_hypot_reduce(array, *args, **options)
-)
+recorded_method(np.hypot, "reduce", _hypot_reduce, _reductions, array=_hypot_vjp)
 
 
 def _skipping_extreme(ufunc, regular, extreme, worst):
@@ -85,7 +80,9 @@ def _skipping_extreme(ufunc, regular, extreme, worst):
 
     @ufunc_method(ufunc, "reduce", sample=_reductions)
     def reduce(array, axis=0, dtype=None, out=None, keepdims=False, initial=np._NoValue, where=True):
-        array = operand(array) if dtype is None else np.astype(operand(array), dtype)
+        array = operand(array)
+        if dtype is not None:
+            array = converted(array, dtype, f"np.{ufunc.__name__}.reduce", "unsafe")
         missing = np.isnan(bare(array))
         if not missing.any():
             return RULES[regular, "reduce"](array, axis, None, None, keepdims, initial, where)

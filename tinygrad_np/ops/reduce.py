@@ -338,6 +338,12 @@ def ufunc_method(ufunc: np.ufunc, method: str, sample: Any) -> Any:
     return register
 
 
+def recorded_method(ufunc: np.ufunc, method: str, run: Any, sample: Any, **rules: Any) -> None:
+    """Declare a method of a ufunc that has a rule of its own: `run` computes it, the others are as for `op`."""
+    recorded = op(run, name=f"{ufunc.__name__}.{method}", **rules)
+    ufunc_method(ufunc, method, sample=sample)(lambda array, *args, **options: recorded(array, *args, **options))
+
+
 def _reduce_as(ufunc, function):
     """`ufunc.reduce` is a function of NumPy, except that its axis is 0 by default."""
 

@@ -10,7 +10,7 @@ from ..engine.door import RULES, bare
 from ..engine.op import linear, op
 from .index import scatter
 from .kinks import infinite_at_zero
-from .reduce import along, operand, ufunc_method
+from .reduce import along, operand, recorded_method, ufunc_method
 from .running import pulled_through
 
 _ufunc: Any
@@ -35,10 +35,7 @@ def _smooth_accumulate(ufunc, slopes):
         entry = np.concatenate([first, slopes(array[..., 1:], out[..., 1:])], axis=-1)
         return np.moveaxis(entry * pulled_through(g, factor), -1, axis)
 
-    recorded = op(run, name=f"{ufunc.__name__}.accumulate", array=pulled)
-    ufunc_method(ufunc, "accumulate", sample=_accumulations)(
-        lambda array, *args, **options: recorded(array, *args, **options)
-    )
+    recorded_method(ufunc, "accumulate", run, _accumulations, array=pulled)
 
 
 def _below(x, out):
@@ -77,14 +74,10 @@ def _extreme_vjp(g, array, out, axis):
 
 
 def _extreme_accumulate(ufunc):
-    recorded = op(
-        lambda array, axis=0, dtype=None, out=None: ufunc.accumulate(array, axis, dtype),
-        name=f"{ufunc.__name__}.accumulate",
-        array=_extreme_vjp,
-    )
-    ufunc_method(ufunc, "accumulate", sample=_accumulations)(
-        lambda array, *args, **options: recorded(array, *args, **options)
-    )
+    def run(array, axis=0, dtype=None, out=None):
+        return ufunc.accumulate(array, axis, dtype)
+
+    recorded_method(ufunc, "accumulate", run, _accumulations, array=_extreme_vjp)
 
 
 for _ufunc in (np.maximum, np.minimum, np.fmax, np.fmin):
@@ -151,14 +144,10 @@ ufunc_method(np.add, "reduceat", sample=_reduceat_samples)(
 
 
 def _extreme_reduceat(ufunc):
-    recorded = op(
-        lambda array, indices, axis=0, dtype=None, out=None: ufunc.reduceat(array, indices, axis, dtype),
-        name=f"{ufunc.__name__}.reduceat",
-        array=_extreme_at_vjp,
-    )
-    ufunc_method(ufunc, "reduceat", sample=_reduceat_samples)(
-        lambda array, *args, **options: recorded(array, *args, **options)
-    )
+    def run(array, indices, axis=0, dtype=None, out=None):
+        return ufunc.reduceat(array, indices, axis, dtype)
+
+    recorded_method(ufunc, "reduceat", run, _reduceat_samples, array=_extreme_at_vjp)
 
 
 for _ufunc in (np.maximum, np.minimum, np.fmax, np.fmin):

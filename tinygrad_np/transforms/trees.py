@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ..engine.door import rebuilt
 from ..errors import ShapeError
 
 
@@ -32,8 +33,7 @@ def tree_map(f: Callable[..., Any], tree: Any, *others: Any) -> Any:
         return result
     if isinstance(tree, list | tuple):
         _check_alike(tree, others, lambda other: isinstance(other, list | tuple) and len(other) == len(tree))
-        values = [tree_map(f, *branches) for branches in zip(tree, *others, strict=True)]
-        return type(tree)(*values) if hasattr(tree, "_fields") else type(tree)(values)
+        return rebuilt(tree, [tree_map(f, *branches) for branches in zip(tree, *others, strict=True)])
     if _is_record(tree):
         _check_alike(tree, others, lambda other: type(other) is type(tree))
         return _record_map(f, tree, others)
