@@ -8,9 +8,11 @@ from typing import Any
 
 from . import errors, testing
 from .engine.debug import debug
+from .engine.inspection import inspect
 from .engine.profile import profile
 from .engine.tape import Node, Tape, no_grad
 from .engine.tensor import Tensor, tape
+from .engine.watch import scope
 from .graph import draw
 from .ops.creation import array, c_, full, put_along_axis, r_
 from .ops.index import index_add, index_update
@@ -38,7 +40,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     # tensors and the tape
-    "Tensor", "Tape", "Node", "tape", "no_grad", "debug", "profile",
+    "Tensor", "Tape", "Node", "tape", "no_grad", "debug", "profile", "inspect", "scope",
     # functions of functions
     "grad", "value_and_grad", "elementwise_grad", "vjp", "jvp", "jacobian", "hessian", "hvp", "ggnvp", "vmap",
     "checkpoint", "custom_gradient", "stop_gradient",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,40 +11,25 @@ import numpy as np
 
 from ..errors import InPlaceError, NonFiniteError
 from .door import bare
-from .tape import Node, recording
-
-_PACKAGE = os.path.dirname(os.path.dirname(__file__))
-
-
-class Trace:
-    """What debug mode notes of a node: the line that recorded it, and what its kept arrays held."""
-
-    def __init__(self, node: Node) -> None:
-        self.line = _caller()
-        self.sums = [_checksum(value) for value in _needed(node)]
-
-    def __str__(self) -> str:
-        return f" recorded at {self.line}"
+from .tape import Node
+from .watch import Watcher, caller, trace_of, watching
 
 
-class Debug:
-    """What `recording` holds in debug mode; ops and walks report to it, and it to a profile around it."""
-
-    def __init__(self, watching: Any = None) -> None:
-        self.watching = watching
+class Debug(Watcher):
+    """Looks at every value and gradient, and at what rules need."""
 
     def recorded(self, node: Node, out: Any) -> None:
         """Note the line that recorded `node`; refuse a value that is not finite."""
-        if self.watching is not None:
-            self.watching.recorded(node, out)
-        node.trace = Trace(node)
+        super().recorded(node, out)
+        trace = trace_of(node)
+        trace.line = caller()
+        trace.sums = [_checksum(value) for value in _needed(node)]
         _refuse_nonfinite(out, f"the value of {node.describe()}")
 
-    def pulling(self, node: Node) -> None:
+    def pulling(self, node: Node, g: Any) -> None:
         """Refuse to differentiate with arrays that were written into since they were recorded."""
-        if self.watching is not None:
-            self.watching.pulling(node)
-        if node.trace is None:
+        super().pulling(node, g)
+        if node.trace is None or node.trace.sums is None:
             return
         names = (*[f"array {name!r}" for name in node.rule.keep], "array among the other arguments")
         for name, value, noted in zip(names, _needed(node), node.trace.sums, strict=True):
@@ -58,8 +41,7 @@ class Debug:
 
     def pulled(self, node: Node, wanted: tuple[int, ...], gradients: tuple) -> None:
         """Refuse gradients that are not finite."""
-        if self.watching is not None:
-            self.watching.pulled(node, wanted, gradients)
+        super().pulled(node, wanted, gradients)
         for i, gradient in zip(wanted, gradients, strict=True):
             _refuse_nonfinite(bare(gradient), f"the gradient of input {i} of {node.describe()}")
 
@@ -78,20 +60,8 @@ def debug() -> Iterator[None]:
     Traceback (most recent call last):
     tinygrad_np.errors.NonFiniteError: the value of `log` of shape (2,) ... has 1 inf among 2 entries...
     """
-    outside = recording.get()
-    token = recording.set(Debug(None if outside is True else outside) if outside else False)
-    try:
+    with watching(Debug):
         yield
-    finally:
-        recording.reset(token)
-
-
-def _caller() -> str:
-    """The line of the user's code that is running, as `file:line`."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith((_PACKAGE, "<rule")):
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def _needed(node: Node) -> tuple:

@@ -7,14 +7,15 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from .op import OPS, Op, Variadic
-from .tape import PROJECTION, Node, recording
+from .tape import PROJECTION, Node
+from .watch import Watcher, watching
 
 profiling: ContextVar[Profile | None] = ContextVar("tinygrad_np.profiling", default=None)
 """Beside `recording`, because ops that record nothing take time too."""
@@ -38,17 +39,18 @@ class OpProfile:
         return self.forward + self.backward
 
 
-@dataclass
-class Profile:
+class Profile(Watcher):
     """What `profile()` gives: `print(p)` is a table, `p.ops` the rows, the most expensive first."""
 
-    rows: dict[str, OpProfile] = field(default_factory=dict)
-    seconds: float = 0.0
-    watching: Any = None  # a debug mode around the profile goes on, and so does another profile
-    outer: Profile | None = None
-    _started: list[float] = field(default_factory=list)
-    _inside: list[float] = field(default_factory=list)
-    _kept: dict[int, tuple[Any, int]] = field(default_factory=dict)  # what is alive and counted, by id
+    def __init__(self, outer: Any = None) -> None:
+        super().__init__(outer)
+        self.rows: dict[str, OpProfile] = {}
+        self.seconds = 0.0
+        self.latest = 0.0  # the seconds of the op or rule that ended last
+        self.around = profiling.get()
+        self._started: list[float] = []
+        self._inside: list[float] = []
+        self._kept: dict[int, tuple[Any, int]] = {}  # what is alive and counted, by id
 
     @property
     def ops(self) -> list[OpProfile]:
@@ -72,8 +74,7 @@ class Profile:
 
     def recorded(self, node: Node, out: Any) -> None:
         """Count the arrays that the tape keeps for the backward pass."""
-        if self.watching is not None:
-            self.watching.recorded(node, out)
+        super().recorded(node, out)
         if node.rule is PROJECTION:
             return
         row = self.row(node.rule.op.title)
@@ -90,10 +91,9 @@ class Profile:
             self._kept[key] = weakref.ref(owner, lambda _: self._kept.pop(key, None)), size
             row.kept_bytes += size - before
 
-    def pulling(self, node: Node) -> None:
+    def pulling(self, node: Node, g: Any) -> None:
         """A rule begins."""
-        if self.watching is not None:
-            self.watching.pulling(node)
+        super().pulling(node, g)
         self.enter()
 
     def pulled(self, node: Node, wanted: tuple[int, ...], gradients: tuple) -> None:
@@ -101,8 +101,7 @@ class Profile:
         row = self.row(node.rule.op.title)
         row.backward += self.leave()
         row.gradient_bytes += sum(value.nbytes for value in _arrays(gradients))
-        if self.watching is not None:
-            self.watching.pulled(node, wanted, gradients)
+        super().pulled(node, wanted, gradients)
 
     def enter(self) -> None:
         """Start the clock of an op; that of the one around it stops."""
@@ -115,6 +114,7 @@ class Profile:
         own = seconds - self._inside.pop()
         if self._inside:
             self._inside[-1] += seconds
+        self.latest = own
         return own
 
 
@@ -157,17 +157,21 @@ def profile() -> Iterator[Profile]:
     op                       calls  forward ms  backward ms  % of time  made MB  gradients MB  kept MB
     ...
     """
-    outside = recording.get()
-    result = Profile(watching=outside if outside not in (True, False) else None, outer=profiling.get())
+    with watching(Profile) as result, measuring(result):
+        yield result
+
+
+@contextmanager
+def measuring(result: Profile) -> Iterator[None]:
+    """Time all ops inside the block for `result`."""
     _instrument(+1)
-    tokens = recording.set(result if outside else False), profiling.set(result)
+    token = profiling.set(result)
     started = perf_counter()
     try:
-        yield result
+        yield
     finally:
         result.seconds = perf_counter() - started
-        recording.reset(tokens[0])
-        profiling.reset(tokens[1])
+        profiling.reset(token)
         _instrument(-1)
 
 
@@ -196,7 +200,7 @@ def _timed(op: Op) -> Callable[..., Any]:
         profiles, current = [], profiling.get()
         while current is not None:
             profiles.append(current)
-            current = current.outer
+            current = current.around
         for p in profiles:
             p.enter()
         try:

@@ -55,8 +55,9 @@ class Node:
     `kept` is the tuple of arrays that the rule names; None once a backward pass has used it up.
     `shape` and `dtype` are those of the result (tuples of them for an op with several results).
     `owner` refers to the tensor that wants the gradient: of a leaf, after retain_grad(), or to its hooks.
-    `trace` is what debug mode noted.
-    `value` and `cotangent` are filled for single numbers only, which cost nothing to remember.
+    `trace` is what watchers noted, such as debug mode.
+    `value` is filled for single numbers only, which cost nothing to remember.  `cotangent` is what backward()
+    brought: the array where it is small, else its root mean square, a float.
 
     >>> import tinygrad_np as tg
     >>> x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")

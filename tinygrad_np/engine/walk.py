@@ -10,6 +10,7 @@ the same for real and complex numbers.  Who shows a gradient to a user conjugate
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import lru_cache, partial
 from heapq import heappop, heappush
@@ -19,7 +20,11 @@ import numpy as np
 
 from ..errors import AutogradError, BackwardError, BatchError, RuleError
 from .batched import for_each_example
+from .door import bare
 from .tape import PROJECTION, Node, ancestors, recording
+
+SMALL = 4096
+"""Up to this many entries, a node holds on to the gradient that came by."""
 
 Lift = Callable[[Any, Node], Any]
 """Turns an array and the node it came from into a tensor, so that what is done to it is recorded."""
@@ -154,8 +159,10 @@ def pull_back(
             kept = node.kept
             if kept is None:
                 raise _used_up(node)
-            if not node.shape:
-                node.cotangent = g
+            if targets is None and type(g) is not list:
+                # What pictures show of the gradient: small arrays themselves, of large ones the size.
+                seen = g if lift is None else bare(g)
+                node.cotangent = seen if seen.size <= SMALL else root_mean_square(seen)
             inputs = node.inputs
             if rule is PROJECTION:
                 if useful is None or inputs[0] in useful:
@@ -163,7 +170,7 @@ def pull_back(
                 continue
             if special:
                 if watch is not None:
-                    watch.pulling(node)
+                    watch.pulling(node, g)
                 if useful is not None:
                     rule = rule.only(tuple(i for i in rule.wanted if inputs[i] in useful))
                 if lift is not None:
@@ -193,7 +200,7 @@ def pull_back(
                         current = None
                     _put(heap, waiting, entry)
             # At 10 MB an array it shows when these live on while the next rule allocates.
-            g = d = pulled = entry = kept = None  # type: ignore[assignment]
+            g = d = seen = pulled = entry = kept = None  # type: ignore[assignment]
     except AutogradError:
         raise
     except Exception as error:
@@ -204,7 +211,27 @@ def pull_back(
     for node, g, _ in list(found.values()):
         if node.rule is None and node.born >= since and node.owner is not None and node.owner.hooks:
             found[node] = node, hooked(node, g), False
-    return {node: g if ours else g.copy() for node, g, ours in found.values()}
+    gradients = {node: g if ours else g.copy() for node, g, ours in found.values()}
+    if watch is not None:
+        watch.walked(roots, gradients)
+    return gradients
+
+
+def root_mean_square(g: Any) -> float:
+    """The size of a gradient; nan or inf if an entry is."""
+    if type(g) is not np.ndarray:
+        return math.nan
+    # What a broadcast view repeats need not be read again.
+    flat = g[tuple([slice(None) if step else slice(1) for step in g.strides])].ravel(order="K")
+    total = np.vdot(flat, flat).real if flat.dtype.itemsize > 2 else 0.0
+    if total == 0 or total == math.inf:
+        # Squares leave the range of the dtype before the numbers do.
+        top = float(np.abs(flat).max())
+        if not 0 < top < math.inf:
+            return top
+        flat = flat.astype(np.result_type(flat, np.float64)) / top
+        return top * math.sqrt(np.vdot(flat, flat).real / flat.size)
+    return math.sqrt(total / flat.size)
 
 
 def hooked(node: Node, g: Any) -> Any:

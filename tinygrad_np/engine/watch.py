@@ -1,0 +1,146 @@
+"""Watching what is recorded: what debug(), profile(), inspect() and scope() have in common.
+
+Inside of them, `recording` holds a `Watcher` instead of True.  Ops and walks report to it, and it to the
+one around it; outside nothing is called, so that it costs nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from .tape import Node, recording
+
+_PACKAGE = os.path.dirname(os.path.dirname(__file__))
+
+
+class Trace:
+    """What watchers noted of a node; None for what nobody asked for.
+
+    `line` is that of the program, as `file:line`; `sums` are check sums of what its rule needs; `scope` is the
+    innermost scope; `seconds` and `back_seconds` are the times of the op and of its rule; `value` is the
+    result, `gradient` what came back to it, and `gradients` what went on to each input.
+    """
+
+    __slots__ = ("back_seconds", "gradient", "gradients", "line", "scope", "seconds", "sums", "value")
+
+    def __init__(self) -> None:
+        self.line = self.sums = self.scope = self.seconds = self.back_seconds = None
+        self.value = self.gradient = self.gradients = None
+
+    line: str | None
+    sums: list[int] | None
+    scope: Scope | None
+    seconds: float | None
+    back_seconds: float | None
+    value: Any
+    gradient: Any
+    gradients: dict[int, Any] | None
+
+    def __str__(self) -> str:
+        return f" recorded at {self.line}" if self.line else ""
+
+
+def trace_of(node: Node) -> Trace:
+    """The notes on a node, empty at first."""
+    if node.trace is None:
+        node.trace = Trace()
+    return node.trace
+
+
+class Watcher:
+    """What ops and walks report to, inside a block; each report goes on to the watcher around it."""
+
+    def __init__(self, outer: Any = None) -> None:
+        self.outer = outer
+
+    def recorded(self, node: Node, out: Any) -> None:
+        """An op gave `out`, and `node` is its entry on the tape."""
+        if self.outer is not None:
+            self.outer.recorded(node, out)
+
+    def pulling(self, node: Node, g: Any) -> None:
+        """The rule of `node` is about to pull back its cotangent."""
+        if self.outer is not None:
+            self.outer.pulling(node, g)
+
+    def pulled(self, node: Node, wanted: tuple[int, ...], gradients: tuple) -> None:
+        """It has given the gradients of the wanted inputs."""
+        if self.outer is not None:
+            self.outer.pulled(node, wanted, gradients)
+
+    def walked(self, roots: Sequence[tuple[Node, Any]], found: dict[Node, Any]) -> None:
+        """A backward pass from these roots has found these gradients."""
+        if self.outer is not None:
+            self.outer.walked(roots, found)
+
+
+W = TypeVar("W", bound=Watcher)
+
+
+@contextmanager
+def watching(make: Callable[[Any], W]) -> Iterator[W]:
+    """Report to `make(outer)` inside the block; inside no_grad() nothing is recorded and nobody told."""
+    outside = recording.get()
+    watcher = make(None if outside is True or outside is False else outside)
+    token = recording.set(watcher if outside is not False else False)
+    try:
+        yield watcher
+    finally:
+        recording.reset(token)
+
+
+def caller() -> str:
+    """The line of the user's code that is running, as `file:line`."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith((_PACKAGE, "<rule")):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+class Scope:
+    """A part of a model, as pictures show it: its name, what stands beside it, and the scope around it."""
+
+    __slots__ = ("detail", "name", "parent")
+
+    def __init__(self, name: str, detail: str, parent: Scope | None) -> None:
+        self.name, self.detail, self.parent = name, detail, parent
+
+
+class _Scoping(Watcher):
+    def __init__(self, outer: Any, name: str, detail: str) -> None:
+        super().__init__(outer)
+        around = outer
+        while around is not None and not isinstance(around, _Scoping):
+            around = around.outer
+        self.scope: Scope = Scope(name, detail, None if around is None else around.scope)
+
+    def recorded(self, node: Node, out: Any) -> None:
+        trace = trace_of(node)
+        # The innermost is told first.
+        if trace.scope is None:
+            trace.scope = self.scope
+        super().recorded(node, out)
+
+
+@contextmanager
+def scope(name: str, detail: str = "") -> Iterator[None]:
+    """Name a part of a model: in pictures, what is recorded inside the block stands in a frame of its own.
+
+    `detail` stands beside the name, such as "784 → 10".  Scopes nest; blocks of one structure in a row are
+    folded.  Also a decorator: every call of the function is then such a block.
+
+    >>> import numpy as np, tinygrad_np as tg
+    >>> x = tg.Tensor(np.ones(3), requires_grad=True, name="x")
+    >>> with tg.scope("encoder", "3 → 3"):
+    ...     h = np.tanh(x)
+    >>> [group.label for group in tg.draw(h).view.groups if group.kind == "scope"]
+    ['encoder']
+    """
+    if not isinstance(name, str) or not isinstance(detail, str):
+        raise TypeError(f"scope() takes a name and, if you like, a detail: two strings, not {name!r} and {detail!r}.")
+    with watching(lambda outer: _Scoping(outer, name, detail)):
+        yield
