@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tinygrad_np as tg
+from tinygrad_np.engine.tape import SMALL
 
 
 def chain(x, length):
@@ -106,8 +107,12 @@ def test_steps_do_not_pile_up(no_collector):
     assert allocated() < 50_000
 
 
+LARGE = np.ones(SMALL + 1)
+"""Smaller arrays stay on the tape for pictures."""
+
+
 def test_backward_frees_what_was_kept_as_it_goes(no_collector):
-    x = tg.Tensor(np.ones(10), requires_grad=True)
+    x = tg.Tensor(LARGE, requires_grad=True)
     hidden = np.exp(x)
     kept = weakref.ref(hidden.data)
     loss = hidden.sum()
@@ -118,7 +123,7 @@ def test_backward_frees_what_was_kept_as_it_goes(no_collector):
 
 
 def test_what_no_rule_names_is_freed_at_once(no_collector):
-    x = tg.Tensor(np.ones(10), requires_grad=True)
+    x = tg.Tensor(LARGE, requires_grad=True)
     total = x + 1
     freed, kept = weakref.ref(total.data), None
     square = total - 1
@@ -128,6 +133,18 @@ def test_what_no_rule_names_is_freed_at_once(no_collector):
     assert freed() is None
     assert kept() is not None
     assert loss.requires_grad
+
+
+def test_small_results_stay_for_pictures(no_collector):
+    x = tg.Tensor(np.ones(SMALL), requires_grad=True)
+    total = x + 1
+    seen = weakref.ref(total.data)
+    loss = np.sin(total - 1).sum()
+    del total
+    loss.backward()
+    assert seen() is not None
+    del loss
+    assert seen() is None
 
 
 def peak_of(function, size):

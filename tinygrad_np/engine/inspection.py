@@ -16,13 +16,24 @@ from .watch import caller, trace_of, watching
 class Inspection(Profile):
     """Notes on each node what a picture can show of it."""
 
+    _arguments: tuple = ()
+
     def recorded(self, node: Node, out: Any) -> None:
         """Note the value, the line of the program, and the time it took."""
         super().recorded(node, out)
         trace = trace_of(node)
         trace.line, trace.value = caller(), out
-        if node.rule is not PROJECTION:
-            trace.seconds = self.latest
+        if node.rule is PROJECTION:
+            return
+        trace.seconds = self.latest
+        for x, argument in zip(node.inputs, self._arguments, strict=False):
+            if isinstance(x, Node) and x.is_leaf:
+                trace_of(x).value = argument
+        self._arguments = ()
+
+    def ran(self, args: tuple) -> None:
+        """Keep the arguments until the op is recorded: data that nothing else holds is shown too."""
+        self._arguments = args
 
     def pulling(self, node: Node, g: Any) -> None:
         """Note the gradient that came back."""

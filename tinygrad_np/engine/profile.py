@@ -103,6 +103,9 @@ class Profile(Watcher):
         row.gradient_bytes += sum(value.nbytes for value in _arrays(gradients))
         super().pulled(node, wanted, gradients)
 
+    def ran(self, args: tuple) -> None:
+        """The function of an op has run on these arguments."""
+
     def enter(self) -> None:
         """Start the clock of an op; that of the one around it stops."""
         self._inside.append(0.0)
@@ -208,6 +211,7 @@ def _timed(op: Op) -> Callable[..., Any]:
         finally:
             for p in profiles:
                 p.row(op.title).forward += p.leave()
+                p.ran(args)
         size = sum(array.nbytes for array in _arrays(out)) if profiles else 0
         for p in profiles:
             p.row(op.title).calls += 1

@@ -19,6 +19,9 @@ import numpy as np
 
 births = count(1)
 
+SMALL = 1024
+"""Nodes hold on to values and gradients of up to so many entries, so that pictures can show them."""
+
 # True, False, or a Debug object: the one piece of state, local to the context (thread, task).
 recording: ContextVar[Any] = ContextVar("tinygrad_np.recording", default=True)
 
@@ -56,8 +59,8 @@ class Node:
     `shape` and `dtype` are those of the result (tuples of them for an op with several results).
     `owner` refers to the tensor that wants the gradient: of a leaf, after retain_grad(), or to its hooks.
     `trace` is what watchers noted, such as debug mode.
-    `value` is filled for single numbers only, which cost nothing to remember.  `cotangent` is what backward()
-    brought: the array where it is small, else its root mean square, a float.
+    `value` is the result where it is small, for pictures, and `cotangent` what backward() brought: the array
+    where it is small, else its root mean square, a float.
 
     >>> import tinygrad_np as tg
     >>> x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
@@ -114,8 +117,8 @@ def leaf(array: np.ndarray, requires_grad: bool = False, name: str | None = None
     node.inputs = node.kept = ()
     node.shape, node.dtype = array.shape, array.dtype
     node.requires_grad, node.name = requires_grad, name
-    if not node.shape:
-        node.value = array[()]
+    if array.size <= SMALL:
+        node.value = array
     return node
 
 

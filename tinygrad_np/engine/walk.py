@@ -21,10 +21,7 @@ import numpy as np
 from ..errors import AutogradError, BackwardError, BatchError, RuleError
 from .batched import for_each_example
 from .door import bare
-from .tape import PROJECTION, Node, ancestors, recording
-
-SMALL = 4096
-"""Up to this many entries, a node holds on to the gradient that came by."""
+from .tape import PROJECTION, SMALL, Node, ancestors, recording
 
 Lift = Callable[[Any, Node], Any]
 """Turns an array and the node it came from into a tensor, so that what is done to it is recorded."""

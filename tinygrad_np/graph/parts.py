@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+SHOW = ("dtype", "bytes", "time", "source", "saved", "histogram")
+"""What a picture can be asked to show beyond what it always does."""
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
     """An array in a few words and numbers.
 
     `text` is its entries if there are few, else mean ± standard deviation.  `rms` is the root of the mean
-    square, `bad` counts entries that are nan or infinite.  `counts` is a histogram with as many equal steps
-    from `low` to `high` (empty where no array is at hand).  `image` has rows of numbers 0 to 255, from the
-    smallest to the largest entry: a matrix, or a coarser picture of one.
+    square; `bad` counts entries that are nan or infinite, `nans` those that are nan.  `counts` is a histogram
+    with as many equal steps from `low` to `high` (empty where no array is at hand).  `image` has rows of
+    numbers 0 to 255, from the smallest to the largest entry: a matrix, or a coarser picture of one.
     """
 
     text: str
     rms: float | None = None
     bad: int = 0
+    nans: int = 0
     low: float = 0.0
     high: float = 0.0
     counts: tuple[int, ...] = ()
@@ -71,15 +75,16 @@ class Box:
 class Arrow:
     """A value on its way from one box into another, and the size of the gradient on its way back.
 
+    `shape` is None for a folded arrow that stands for values of several shapes; `count` is how many it stands for.
     `order` is "1st", "2nd" ... where the order of the inputs matters; `part` says which result of an
     op with several it is, by its name or its number in brackets.  `rms` is the root mean square of the
-    gradient; `total` says that it is summed over all uses of the source.  `count` is the number of arrows
-    that a folded one stands for.  `needs_grad` is False where no gradient ever comes back.
+    gradient; `total` says that it is summed over all uses of the source.  `needs_grad` is False where no
+    gradient ever comes back.
     """
 
     source: int
     target: int
-    shape: tuple = ()
+    shape: tuple | None = ()
     dtype: str = ""
     order: str = ""
     part: str = ""

@@ -1,4 +1,4 @@
-"""A graphviz graph that finds a renderer: the `dot` program, else graphviz-pure, else none."""
+"""Programs that draw DOT text: `dot`, else graphviz-pure, else none."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import os
 import shutil
 import subprocess
 import sysconfig
-import warnings
-from pathlib import Path
-from typing import Any
 
 import graphviz
 
 from ..errors import AutogradError
 
+SECONDS = 60.0
+"""How long a program may take."""
 ADVICE = (
-    "No program that draws graphs was found: `pip install graphviz-pure` gives one for svg and png "
-    "(or install Graphviz from graphviz.org)."
+    "No program that draws graphs was found: `pip install graphviz-pure` gives one for svg and png (or install "
+    "Graphviz from graphviz.org).  html, mermaid and text need none."
 )
 
 
@@ -27,75 +26,39 @@ class RendererNotFound(AutogradError, graphviz.ExecutableNotFound):
         RuntimeError.__init__(self, message)
 
 
+class RenderError(AutogradError):
+    """The program that draws has failed, or took too long."""
+
+
 def graphviz_pure() -> str | None:
     """The program of the package graphviz-pure, also where the environment's scripts are not on PATH."""
     folders = [sysconfig.get_path("scripts"), sysconfig.get_path("scripts", sysconfig.get_preferred_scheme("user"))]
     return shutil.which("graphviz-pure") or shutil.which("graphviz-pure", path=os.pathsep.join(folders))
 
 
-class Picture(graphviz.Digraph):
-    """A graphviz.Digraph that shows itself in a notebook, and is drawn also without the `dot` program.
+def rendered(source: str, format: str, seconds: float = SECONDS) -> bytes:
+    """DOT text, drawn in `format`.
 
-    `render(outfile="graph.svg")` writes a file, by its ending, and `pipe(format="png")` gives the bytes.
-    Where nothing can draw, `render` writes the DOT text and says so, and `pipe` raises RendererNotFound.
+    Raises RendererNotFound without a program that could, RenderError if it fails or takes longer.
     """
-
-    def pipe(self, format: str | None = None, *, encoding: str | None = None, **options: Any) -> Any:
-        """The picture in `format` (default svg), as bytes, or as text with an `encoding`."""
-        if shutil.which("dot"):
-            return super().pipe(format, encoding=encoding, **options)
-        drawn = self._pipe_pure(format or self.format, options.get("engine") or self.engine)
-        return drawn if encoding is None else drawn.decode(encoding)
-
-    def _pipe_pure(self, format: str, engine: str) -> bytes:
-        program = graphviz_pure()
-        if program is None:
-            raise RendererNotFound(f"{ADVICE}  The DOT text is in .source.")
-        command = [program, f"-K{engine}", f"-T{format}"]
-        done = subprocess.run(command, input=self.source.encode(), capture_output=True, check=False)
-        if done.returncode:
-            reason = done.stderr.decode(errors="replace").strip()
-            raise RendererNotFound(
-                f"graphviz-pure could not draw this as {format}: {reason}  It draws svg and png; for other formats "
-                "install Graphviz from graphviz.org."
-            )
-        return done.stdout
-
-    def render(
-        self, filename: Any = None, directory: Any = None, view: bool = False, cleanup: bool = False,
-        format: str | None = None, *, outfile: Any = None, **options: Any,
-    ) -> str:  # fmt: skip
-        """Write the picture to a file and return its path: `render(outfile="graph.svg")`.
-
-        As in the graphviz package, the DOT text is saved beside it (as graph.gv) unless `cleanup`.
-        For an `outfile` that ends in .dot or .gv it is all that is written.
-        """
-        target = None if outfile is None else Path(self.directory if directory is None else "", outfile)
-        if target is not None and target.suffix in (".dot", ".gv"):
-            self.save(target.absolute())
-            return str(target)
-        if shutil.which("dot"):
-            where = {"directory": directory, "outfile": outfile}
-            return super().render(filename, view=view, cleanup=cleanup, format=format, **where, **options)
-        if filename is None and target is not None:
-            filename = target.with_suffix(".gv").absolute()
-        source = Path(self.save(filename, directory=directory))
-        format = format or ("" if target is None else target.suffix[1:].lower()) or self.format
-        target = target or source.with_name(f"{source.name}.{format}")
-        if options.get("raise_if_result_exists") and target.exists():
-            raise graphviz.FileExistsError(f"output file exists: {str(target)!r}")
-        if graphviz_pure() is None:
-            warnings.warn(f"{ADVICE}  The DOT text is in {source}.", stacklevel=2)
-            return str(source)
-        target.write_bytes(self._pipe_pure(format, options.get("engine") or self.engine))
-        if cleanup:
-            source.unlink()
-        if view:
-            graphviz.view(str(target))
-        return str(target)
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **options: Any) -> dict[str, Any]:
-        try:
-            return super()._repr_mimebundle_(include, exclude, **options)
-        except RendererNotFound as error:
-            return {"text/plain": f"{error}\n\n{self.source}"}
+    program = shutil.which("dot")
+    pure = None if program else graphviz_pure()
+    if not (program or pure):
+        raise RendererNotFound(ADVICE)
+    name = "dot" if program else "graphviz-pure"
+    try:
+        done = subprocess.run([program or pure or "", "-Kdot", f"-T{format}"], input=source.encode(),
+                              capture_output=True, check=False, timeout=seconds)  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise RenderError(
+            f"{name} did not lay this graph out within {seconds:g} seconds.  Draw less of it, as draw(loss, depth=1) "
+            'or draw(loss, limit=50); give it more time, as picture.to("svg", seconds=300); or write html, which '
+            "is laid out by the browser."
+        ) from None
+    if done.returncode:
+        reason = done.stderr.decode(errors="replace").strip()[:500]
+        message = f"{name} could not draw this as {format}: {reason}"
+        if program:
+            raise RenderError(message)
+        raise RendererNotFound(f"{message}  It draws svg and png; for other formats install Graphviz.")
+    return done.stdout

@@ -1,12 +1,15 @@
-"""Values, metadata and numbers in the few words that fit into a picture."""
+"""Values, metadata, numbers and names in the few words that fit into a picture."""
 
 from __future__ import annotations
 
 import math
+import unicodedata
 from typing import Any
 
 import numpy as np
 
+NAME = 40
+"""Longer names are cut."""
 SHORT = 40
 """The longest text for one piece of metadata."""
 FEW = 6
@@ -50,7 +53,7 @@ def summary(array: Any) -> str:
     if array.dtype.kind in "iu":
         return f"{array.min()} to {array.max()}"
     # float16 sums overflow at 65,504.
-    wide = array.astype(np.result_type(array.dtype, np.float64))
+    wide = array.astype(np.result_type(array.dtype, np.float64), copy=False)
     with np.errstate(all="ignore"):
         return spread(wide.mean(), wide.std())
 
@@ -102,3 +105,70 @@ def argument(value: Any) -> str:
 def cut(text: str, length: int) -> str:
     """`text` of at most `length` characters, with an ellipsis where some were left out."""
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+# Not shown as they are: control and format characters (which turn the direction of the text around
+# them), halves of surrogate pairs, and code points that XML does not have.
+_UNSEEN = {"Cc", "Cf", "Cs", "Cn"}
+_JOINERS = "\u200c\u200d"
+
+
+def cleaned(text: str, length: int = NAME) -> str:
+    """`text` on one line, without characters that are no text, of at most `length` characters.
+
+    >>> cleaned("two\\nlines\\x00"), cleaned("abcdef", 4)
+    ('two lines�', 'abc…')
+    """
+    return "".join(map(_visible, cut(text, length)))
+
+
+def _visible(character: str) -> str:
+    if character.isspace():
+        return " "
+    if unicodedata.category(character) in _UNSEEN and character not in _JOINERS:
+        return "\N{REPLACEMENT CHARACTER}"
+    return character
+
+
+def size(rms: float) -> str:
+    """The size of a gradient, to two digits.
+
+    >>> size(0.0732), size(0.0), size(12345.0), size(float("nan"))
+    ('0.073', '0', '1.2e+04', 'nan')
+    """
+    return f"{rms:.2g}"
+
+
+def memory(nbytes: float) -> str:
+    """Bytes, in the unit that suits.
+
+    >>> memory(80), memory(62_720), memory(3.2e9)
+    ('80 B', '62.7 kB', '3.2 GB')
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if nbytes < 1000 or unit == "GB":
+            break
+        nbytes /= 1000
+    return f"{nbytes:.0f} {unit}" if unit == "B" else f"{nbytes:.3g} {unit}"
+
+
+def duration(seconds: float) -> str:
+    """A time, in the unit that suits.
+
+    >>> duration(2.5e-6), duration(0.0123), duration(3.0)
+    ('2.5 µs', '12.3 ms', '3 s')
+    """
+    for unit, factor in (("µs", 1e6), ("ms", 1e3)):
+        if seconds * factor < 1000:
+            return f"{seconds * factor:.3g} {unit}"
+    return f"{seconds:.3g} s"
+
+
+def bars(counts: tuple[int, ...]) -> str:
+    """A histogram as a line of text.
+
+    >>> bars((0, 1, 4, 8))
+    ' ▁▄█'
+    """
+    top = max(counts, default=0) or 1
+    return "".join(" ▁▂▃▄▅▆▇█"[math.ceil(8 * n / top)] for n in counts)

@@ -1,0 +1,234 @@
+"""Which ops of a tape belong together: the user's scopes, and blocks that come several times in a row.
+
+A tree is made of the ops in the order they were computed.  Where too many boxes would be drawn, some
+branches of it are closed: each is then drawn as one box.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .parts import Box, Group
+
+FEW = 40
+"""Graphs of up to so many boxes are shown as they are, but for long rows of equal scopes."""
+LONGEST = 1000
+"""The most ops in a block that is looked for."""
+
+
+@dataclass(eq=False, slots=True)
+class Branch:
+    """A group while it is made: its items are ops, by number, and other branches."""
+
+    kind: str
+    label: str = ""
+    detail: str = ""
+    count: int = 1
+    closed: bool = False
+    items: list[Any] = field(default_factory=list)
+
+    def inside(self) -> Iterator[Branch]:
+        """The branch and all below it, from the outside in."""
+        yield self
+        for item in self.items:
+            if isinstance(item, Branch):
+                yield from item.inside()
+
+    def ops(self) -> Iterator[int]:
+        """The ops in all depths."""
+        for item in self.items:
+            if isinstance(item, Branch):
+                yield from item.ops()
+            else:
+                yield item
+
+
+def grown(ops: Sequence[int], scopes: Sequence[Any], tokens: Sequence[Any], weights: Sequence[int]) -> Branch:
+    """The tree of the ops `ops`: their scopes, with rows of equal blocks put together.
+
+    `scopes` and `tokens` have the innermost scope of each op, and what makes two ops alike; `weights` the boxes
+    that each takes, with its leaves.
+    """
+    root = Branch("root")
+    branch_of: dict[Any, Branch] = {None: root}
+    for i, scope in zip(ops, scopes, strict=True):
+        _branch(scope, branch_of).items.append(i)
+    token_of = dict(zip(ops, tokens, strict=True))
+    many = sum(weights) > FEW
+    # From the inside out, so that rows inside a scope are known when scopes are compared.
+    for branch in reversed(list(root.inside())):
+        branch.items = _rows([_token(item, token_of) for item in branch.items], branch.items, many)
+    return root
+
+
+def _branch(scope: Any, branch_of: dict[Any, Branch]) -> Branch:
+    """The branch of a scope, new where it is met for the first time."""
+    waiting = []
+    while scope not in branch_of:
+        waiting.append(scope)
+        scope = scope.parent
+    branch = branch_of[scope]
+    for scope in reversed(waiting):
+        inner = branch_of[scope] = Branch("scope", scope.name, scope.detail)
+        branch.items.append(inner)
+        branch = inner
+    return branch
+
+
+def _token(item: Any, token_of: dict[int, Any]) -> Any:
+    """What makes two items alike; of scopes, the name without its number and all that is inside."""
+    if not isinstance(item, Branch):
+        return token_of[item]
+    name = re.sub(r"\d+", "#", f"{item.label}\n{item.detail}")
+    return (name, item.kind, item.count, tuple(_token(inner, token_of) for inner in item.items))
+
+
+# -- rows of equal blocks -----------------------------------------------------------------------
+
+
+def _rows(tokens: list[Any], items: list[Any], many: bool) -> list[Any]:
+    """The items, with each row of equal blocks replaced by a branch."""
+    numbers: dict[Any, int] = {}
+    codes = np.array([numbers.setdefault(token, len(numbers)) for token in tokens], int)
+    found = _longest_row(codes, items, many)
+    if found is None:
+        return items
+    start, period, copies = found
+    end = start + period * copies
+    blocks = [items[k : k + period] for k in range(start, end, period)]
+    first = _rows(tokens[start : start + period], blocks[0], many) if period > 1 else blocks[0]
+    others = _others(blocks[1:])
+    row = Branch("repeat", f"× {copies}", "in a row, the first one open", copies, items=[*first, others])
+    return [*_rows(tokens[:start], items[:start], many), row, *_rows(tokens[end:], items[end:], many)]
+
+
+def _longest_row(codes: np.ndarray, items: list[Any], many: bool) -> tuple[int, int, int] | None:
+    """Start, length of a block and number of blocks, of the row that saves most; None where none is worth it."""
+    n, best, saved = len(codes), None, 0
+    for period in range(1, min(n // 3, LONGEST) + 1):
+        if saved >= n - period:
+            break  # a longer block cannot save more
+        same = np.concatenate([[False], codes[:-period] == codes[period:], [False]])
+        edges = np.flatnonzero(same[1:] != same[:-1])
+        if not edges.size:
+            continue
+        starts, lengths = edges[::2], edges[1::2] - edges[::2]
+        k = int(lengths.argmax())
+        copies = int(lengths[k]) // period + 1
+        scope_row = period == 1 and isinstance(items[int(starts[k])], Branch)
+        enough = 3 if scope_row and many else 4
+        if copies >= enough and (copies - 1) * period > saved and (scope_row or (many and copies * period >= 8)):
+            best, saved = (int(starts[k]), period, copies), (copies - 1) * period
+    return best
+
+
+def _others(blocks: list[list[Any]]) -> Branch:
+    """The copies after the first, closed."""
+    names = [block[0].label for block in (blocks[0], blocks[-1]) if isinstance(block[0], Branch)]
+    detail = " … ".join(dict.fromkeys(names)) if len(blocks[0]) == 1 and names else "of the same structure"
+    more = Branch("more", f"× {len(blocks)} more", detail, len(blocks), closed=True)
+    for k, block in enumerate(blocks, 2):
+        if len(block) == 1 and isinstance(block[0], Branch):
+            block[0].closed = True
+            more.items.append(block[0])
+        else:
+            more.items.append(Branch("copy", f"{k}", closed=True, items=block))
+    return more
+
+
+# -- what to close ------------------------------------------------------------------------------
+
+
+def close(root: Branch, weights: dict[int, int], limit: int, depth: int | None) -> None:
+    """Close what is deeper than `depth`, and then as much as it takes for at most `limit` boxes."""
+    levels = _depths(root)
+    deepest = max(levels.values(), default=0)
+    for level in range(deepest, -1, -1) if depth is None else [depth]:
+        if depth is None and visible(root, weights) <= limit:
+            break
+        for branch, own in levels.items():
+            branch.closed |= own > level
+    while visible(root, weights) > limit and _hide_middle(root, weights, limit):
+        pass
+
+
+def _depths(root: Branch, depth: int = 0) -> dict[Branch, int]:
+    """How many scopes deep each scope is: 1 for the outermost."""
+    found: dict[Branch, int] = {}
+    for item in root.items:
+        if isinstance(item, Branch):
+            own = depth + (item.kind == "scope")
+            if item.kind == "scope":
+                found[item] = own
+            found |= _depths(item, own)
+    return found
+
+
+def visible(branch: Branch, weights: dict[int, int]) -> int:
+    """How many boxes are drawn of what is inside."""
+    return sum(_drawn(item, weights) for item in branch.items)
+
+
+def _drawn(item: Any, weights: dict[int, int]) -> int:
+    if not isinstance(item, Branch):
+        return weights[item]
+    return 1 if item.closed else visible(item, weights)
+
+
+def _hide_middle(root: Branch, weights: dict[int, int], limit: int) -> bool:
+    """Put the middle of the longest branch in view into a closed branch; False if there is none to be put there."""
+    open_branches = [root, *(b for b in _open(root) if b.kind != "middle")]
+    longest = max(open_branches, key=lambda b: sum(_drawn(item, weights) for item in b.items))
+    sizes = np.array([_drawn(item, weights) for item in longest.items])
+    room = max(int(sizes.sum()) - (visible(root, weights) - limit) - 1, 2)
+    head = int(np.searchsorted(sizes.cumsum(), room // 2, side="right"))
+    tail = len(sizes) - int(np.searchsorted(sizes[::-1].cumsum(), room - room // 2, side="right"))
+    head, tail = max(head, 1), min(tail, len(sizes) - 1)
+    if tail - head < 2:
+        return False
+    hidden = Branch("middle", "the middle of the graph", closed=True, items=longest.items[head:tail])
+    longest.items[head:tail] = [hidden]
+    return True
+
+
+def _open(branch: Branch) -> Iterator[Branch]:
+    for item in branch.items:
+        if isinstance(item, Branch) and not item.closed:
+            yield item
+            yield from _open(item)
+
+
+# -- as plain data ------------------------------------------------------------------------------
+
+
+def numbered(root: Branch, leaves: dict[int, list[Box]]) -> tuple[list[Group], dict[int, int]]:
+    """The tree as Groups, and the group of each op."""
+    groups: list[Group] = []
+    group_of: dict[int, int] = {}
+
+    def number(branch: Branch, parent: int) -> int:
+        own = len(groups)
+        inside = list(branch.ops())
+        learned: dict[int, int] = {}
+        for box in (box for i in inside for box in leaves.get(i, ()) if box.kind == "parameter"):
+            # A leaf used in several places is one parameter; in the other copies of a block, only what is new counts.
+            if box.same is None or branch.kind != "more":
+                learned[box.id if box.same is None else box.same] = box.size
+        groups.append(
+            Group(own, parent, branch.kind, branch.label, branch.detail, branch.count, len(inside),
+                  sum(learned.values()), branch.closed)
+        )  # fmt: skip
+        for item in branch.items:
+            if isinstance(item, Branch):
+                number(item, own)
+            else:
+                group_of[item] = own
+        return own
+
+    number(root, 0)
+    return groups, group_of

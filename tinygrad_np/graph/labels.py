@@ -1,0 +1,226 @@
+"""What stands in the boxes and beside the arrows of a graphviz picture, as its HTML-like labels.
+
+Every string goes through `escaped`, so that a name is shown as text whatever it holds.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Collection
+
+import graphviz
+
+from .colors import BAD, BORDERS, FILLS, GRADIENT, INK, KINDS, PALE, PAPER
+from .parts import Arrow, Box, Group, Summary, View
+from .words import NAME, bars, cleaned, duration, memory, size
+
+LINE_LENGTH = 80
+"""Longer lines of other text than names are cut."""
+
+
+def escaped(text: str, length: int = NAME) -> str:
+    """`text` as it is written inside an HTML-like label: shown, never obeyed."""
+    # In such labels too graphviz puts its own text for \N and \G; two backslashes are one, shown.
+    return html.escape(cleaned(text, length)).replace("\\", "\\\\")
+
+
+def font(text: str, color: str, size: int | None = None) -> str:
+    """Escaped text in a colour."""
+    points = f' POINT-SIZE="{size}"' if size else ""
+    return f'<FONT COLOR="{color}"{points}>{text}</FONT>'
+
+
+def shown_name(name: str | None) -> str:
+    """The user's name, escaped; empty for none, and for one of which nothing can be seen."""
+    text = escaped(name or "")
+    return text if text.strip() else ""
+
+
+def shape_words(shape: tuple | None, dtype: str, usual: str) -> str:
+    """A shape, with its dtype where that is not the usual one of the picture."""
+    if shape is None:
+        return ""
+    return str(shape) if dtype in ("", usual) else f"{shape} {dtype}"
+
+
+# -- boxes ------------------------------------------------------------------------------------
+
+
+def leaf_label(box: Box, show: Collection[str], usual: str) -> str:
+    """A parameter or data: name, path and shape above, value and gradient below."""
+    name = shown_name(box.name)
+    where = escaped(box.path) if box.path and box.path != box.name else KINDS[box.kind]
+    about = f"{where} · {shape_words(box.shape, box.dtype, '' if 'dtype' in show else usual)}"
+    header = font(about, PALE)
+    if name:
+        header = f'<FONT POINT-SIZE="12"><B>{name}</B></FONT>  {header}'
+    if box.uses > 1:
+        header += font(f"  · {box.uses} uses", PALE)
+    rows = [f'<TR><TD COLSPAN="2" ALIGN="LEFT" BGCOLOR="{FILLS[box.kind]}">{header}</TD></TR>']
+    if box.value is not None:
+        rows.append(_row("value", escaped(box.value.text, LINE_LENGTH), INK))
+    if box.grad is not None:
+        rows.append(_row("grad", escaped(box.grad.text, LINE_LENGTH), GRADIENT))
+    if box.kind == "data" and not box.backward:
+        rows.append(f'<TR><TD COLSPAN="2" ALIGN="LEFT">{font("no gradient (constant)", PALE, 9)}</TD></TR>')
+    for line, color in extra_lines(box, show):
+        rows.append(f'<TR><TD COLSPAN="2" ALIGN="LEFT">{font(escaped(line, LINE_LENGTH), color, 9)}</TD></TR>')
+    # Round or square corners tell what is learned from what is given, also in black and white.
+    style = "" if box.kind == "data" else ' STYLE="ROUNDED"'
+    border, color = (3, BAD) if box.bad else (1, BORDERS[box.kind])
+    return (
+        f'<<TABLE BORDER="{border}" COLOR="{color}" BGCOLOR="{PAPER}"{style} CELLBORDER="0" CELLSPACING="0" '
+        f'CELLPADDING="3">{"".join(rows)}</TABLE>>'
+    )
+
+
+def _row(what: str, text: str, color: str) -> str:
+    return (
+        f'<TR><TD ALIGN="LEFT">{font(what, PALE if color == INK else color)}</TD>'
+        f'<TD ALIGN="RIGHT">{font(text, color)}</TD></TR>'
+    )
+
+
+def op_label(box: Box, show: Collection[str], usual: str) -> str:
+    """An op, or a folded group: what it is, its metadata, its backward rule."""
+    name = shown_name(box.name)
+    title = f"<B>{escaped(box.text)}</B>"
+    lines = [f"<B>{name}</B> {font('=', PALE)} {title}" if name else title]
+    lines += [font(escaped(line, LINE_LENGTH), PALE, 9) for line in box.details]
+    if box.kind == "op" and (box.shape == () or box.name) and box.value is not None:
+        lines.append(f"{font('value', PALE, 9)} {font(escaped(box.value.text, LINE_LENGTH), INK, 9)}")
+    elif box.value is not None and box.value.bad:
+        lines.append(font(escaped(box.value.text), BAD, 9))
+    if box.grad is not None and (box.shape == () or box.name or box.grad.bad):
+        lines.append(font(f"grad {escaped(box.grad.text, LINE_LENGTH)}", BAD if box.grad.bad else GRADIENT, 9))
+    lines += [font(escaped(line, LINE_LENGTH), GRADIENT, 9) for line in _paired(box.rules)]
+    lines += [font(escaped(line, LINE_LENGTH), color, 9) for line, color in extra_lines(box, show)]
+    if "dtype" in show and box.dtype:
+        lines.append(font(f"{box.shape} {escaped(box.dtype)}", PALE, 9))
+    return _stacked(lines)
+
+
+def result_label(box: Box, show: Collection[str], usual: str) -> str:
+    """What everything led to: name and value, and its gradient."""
+    name = shown_name(box.name) or "result"
+    value = escaped(box.value.text if box.value else "", LINE_LENGTH)
+    if box.shape == ():
+        lines = [f'<FONT POINT-SIZE="13"><B>{name} = {value}</B></FONT>']
+    else:
+        about = font(shape_words(box.shape, box.dtype, "" if "dtype" in show else usual), PALE)
+        lines = [f'<FONT POINT-SIZE="13"><B>{name}</B></FONT>  {about}', value]
+    if box.grad is not None:
+        lines.append(font(f"grad = {escaped(box.grad.text, LINE_LENGTH)}", GRADIENT))
+    lines += [font(escaped(line, LINE_LENGTH), color, 9) for line, color in extra_lines(box, show)]
+    return _stacked(lines)
+
+
+def _paired(rules: Collection[str]) -> list[str]:
+    """Two short rules on one line."""
+    together = "   ".join(rules)
+    return [together] if rules and len(together) <= 44 else list(rules)
+
+
+def _stacked(lines: list[str]) -> str:
+    rows = "".join(f"<TR><TD>{line}</TD></TR>" for line in lines if line)
+    return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="1">{rows}</TABLE>>'
+
+
+def extra_lines(box: Box, show: Collection[str]) -> list[tuple[str, str]]:
+    """What `show` asks for, with its colour, and what is wrong with a bad box."""
+    found = [("the first nan or inf", BAD)] if box.bad else []
+    if "histogram" in show:
+        found += [(_bars(box.value), INK)] if box.value and box.value.counts else []
+        found += [(_bars(box.grad), GRADIENT)] if box.grad and box.grad.counts else []
+    if "bytes" in show and box.nbytes:
+        found.append((memory(box.nbytes), PALE))
+    if "saved" in show and box.saved:
+        found.append((f"saved: {', '.join(f'{name} {memory(n)}' for name, n in box.saved)}", PALE))
+    if "time" in show and box.seconds is not None:
+        back = "" if box.back_seconds is None else f", {duration(box.back_seconds)} back"
+        found.append((f"{duration(box.seconds)}{back}", PALE))
+    if "source" in show and box.place:
+        found.append((f"{box.place}  {box.code}", PALE))
+    return found
+
+
+def _bars(summary: Summary) -> str:
+    return f"{size(summary.low)} {bars(summary.counts)} {size(summary.high)}"
+
+
+def tooltip(box: Box) -> str:
+    """Where the op stands in the program, if that is known; else what the box is.
+
+    Names are left out: graphviz reads the escapes of a tooltip twice, so that some would be changed.
+    """
+    # Outside of HTML-like labels graphviz still reads entities such as &lt;.
+    words = f"{box.place}  {box.code}" if box.place else box.text or KINDS[box.kind]
+    return graphviz.escape(cleaned(words, LINE_LENGTH).replace("&", "&amp;"))
+
+
+# -- arrows and frames ------------------------------------------------------------------------
+
+
+def arrow_label(arrow: Arrow, sign: str, usual: str) -> str:
+    """The shape, and under it the size of the gradient that comes back; `sign` is its direction."""
+    words = [font(escaped(word), PALE) for word in (arrow.part, arrow.order) if word]
+    lines = [" ".join([*words, escaped(shape_words(arrow.shape, arrow.dtype, usual))])]
+    if arrow.rms is not None:
+        total = "Σ " if arrow.total else ""
+        lines.append(font(f"{sign} {total}{size(arrow.rms)}", GRADIENT, 9))
+    return f"<{''.join(f'&nbsp;{line}<BR ALIGN={chr(34)}LEFT{chr(34)}/>' for line in lines if line)}>"
+
+
+def frame_label(group: Group) -> str:
+    """The name of a group, and what stands beside it."""
+    detail = escaped(group.detail, LINE_LENGTH)
+    return f"<<B>{shown_name(group.label) or 'scope'}</B>{f'  {detail}' if detail else ''}>"
+
+
+# -- heading ----------------------------------------------------------------------------------
+
+
+def heading(view: View, title: str | None, usual: str) -> str:
+    """The answer, what is in the picture, and what its signs mean."""
+    joined = ", " if view.answer.startswith("shape") else " = "
+    last = view.boxes[-1].kind if view.boxes else "result"
+    answer = f"{shown_name(view.name) or KINDS[last]}{joined}{escaped(view.answer, LINE_LENGTH)}"
+    given = shown_name(title)
+    lines = [f'<FONT POINT-SIZE="17"><B>{given or answer}</B></FONT>']
+    lines.append(font(f"{answer} · {counts(view, usual)}" if given else counts(view, usual), PALE))
+    lines += [font(escaped(note, 2 * LINE_LENGTH), PALE) for note in view.notes]
+    rows = "".join(f'<TR><TD ALIGN="LEFT">{line}</TD></TR>' for line in lines)
+    legend = f'<TR><TD ALIGN="LEFT">{_legend(view)}</TD></TR><TR><TD HEIGHT="6"></TD></TR>'
+    return f'<<TABLE BORDER="0" CELLSPACING="0" CELLPADDING="1">{rows}{legend}</TABLE>>'
+
+
+def counts(view: View, usual: str) -> str:
+    """How much there is in the graph, folded or not."""
+    counted = [(view.groups[0].ops, "operation"), (view.groups[0].parameters, "parameter")]
+    words = [f"{n:,} {what}{'s' if n != 1 else ''}" for n, what in counted if n]
+    return " · ".join([*words, usual]) if usual else " · ".join(words)
+
+
+def _legend(view: View) -> str:
+    """What boxes and signs mean, of those that occur."""
+    found = {box.kind for box in view.boxes}
+    cells = []
+    for kind in [kind for kind in KINDS if kind in found]:
+        style = "" if kind == "data" else ' STYLE="ROUNDED"'
+        cells.append(f'<TD BORDER="1" COLOR="{BORDERS[kind]}" BGCOLOR="{FILLS[kind]}"{style}>{KINDS[kind]}</TD>')
+    notes = []
+    if any(box.rules for box in view.boxes):
+        notes.append(font("dx = …: backward rule, g comes in", GRADIENT))
+    if any(arrow.rms is not None for arrow in view.arrows):
+        summed = ", Σ over all uses" if any(arrow.total for arrow in view.arrows) else ""
+        notes.append(font(f"↑ 0.03: gradient coming back (RMS{summed})", GRADIENT))
+    plain = []
+    if any(arrow.order for arrow in view.arrows):
+        plain.append("1st, 2nd: order of inputs")
+    if any(arrow.part for arrow in view.arrows):
+        plain.append("[0], [1]: which result")
+    if any("±" in s.text for box in view.boxes for s in (box.value, box.grad) if s):
+        plain.append("mean ± standard deviation")
+    notes += [font(" · ".join(plain), PALE)] if plain else []
+    cells += [f"<TD>{note}</TD>" for note in notes]
+    return f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="4" CELLPADDING="2"><TR>{"".join(cells)}</TR></TABLE>'

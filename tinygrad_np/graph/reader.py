@@ -1,0 +1,198 @@
+"""Reading a tape: a box for each op, one for each leaf beside each op that uses it, and the arrows between."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from ..engine.tape import PROJECTION, Node
+from ..engine.tensor import Tensor
+from .boxes import SYMMETRIC, is_word, leaf_box, likeness, op_box
+from .parts import Arrow, Box, Summary
+from .values import contribution, gradient, known_values, magnitude, summarized
+
+DETAILED = 2000
+"""Histograms and images are made for tapes of up to so many entries."""
+
+
+class Reader:
+    """Boxes and arrows, made in the order of the tape.
+
+    `op_of` has, for the box of each op and of each leaf beside it, the box of the op; `scope_of` and `likeness_of`
+    the innermost scope of each op's box, and what makes it like another.
+    """
+
+    def __init__(self, tensor: Tensor, nodes: Iterable[Node]) -> None:
+        nodes = list(nodes)
+        self.tensor = tensor
+        self.boxes: list[Box] = []
+        self.arrows: list[Arrow] = []
+        self.op_of: dict[int, int] = {}
+        self.scope_of: dict[int, Any] = {}
+        self.likeness_of: dict[int, tuple] = {}
+        self.same_as: dict[int, Node] = {}
+        """Nodes by the id of their array: who they are that came into the backward pass as bare arrays."""
+        self._detailed = len(nodes) <= DETAILED
+        self._known = known_values(nodes, tensor)
+        self._uses = _count_uses(nodes)
+        self._scopes: dict[Node, list[Any]] = {}
+        self._leaf_at: dict[int, Node] = {}
+        self._names = {node.name for node in nodes if node.name and is_word(node.name)}
+        self._number: dict[Node, int] = {}
+        self._first: dict[Node, int] = {}
+        self._summaries: dict[Node, tuple[Summary | None, Summary | None]] = {}
+
+    def remember_arrays(self, nodes: Iterable[Node]) -> None:
+        """Let bare arrays that come later be known for those of `nodes`."""
+        self.same_as = {id(self._known[node]): node for node in nodes if node in self._known}
+
+    def leaves(self) -> dict[int, list[Box]]:
+        """The leaves beside each op, by the number of its box."""
+        found = defaultdict(list)
+        for box in self.boxes:
+            if box.kind in ("parameter", "data") and box.id in self.op_of:
+                found[self.op_of[box.id]].append(box)
+        return found
+
+    # -- boxes --------------------------------------------------------------------------------
+
+    def read(self, node: Node, backward: bool = False, details: tuple[str, ...] = ()) -> None:
+        """The box of an op, after those of the leaves it uses, and the arrows into it; nothing for a leaf."""
+        if node.rule is None or node.rule is PROJECTION:
+            return
+        scope = None if node.trace is None else node.trace.scope
+        inputs = [self._inlined(self._who(x)) if isinstance(x, Node) else x for x in node.inputs]
+        sources = [x for x in inputs if isinstance(x, Node)]
+        beside = {x: self.add_leaf(x, scope, backward) for x in dict.fromkeys(sources) if x.is_leaf}
+        box = op_box(node, inputs, *self.summary(node), self._known.get(node), self._names)
+        if node is self.tensor.node:
+            # The box of the result has them.
+            box = replace(box, name=None, value=None, grad=None)
+        if backward:
+            box = replace(box, backward=True, rules=(), details=(*details, *box.details))
+        number = self._number[node] = self._add(box)
+        self.scope_of[number] = scope
+        self.likeness_of[number] = likeness(node, inputs)
+        for i in (number, *beside.values()):
+            self.op_of[i] = number
+        # Where at most one input has no name, the formula tells which is which.
+        ordered = sum(not is_word(x.name) for x in sources) > 1 and node.rule.op.name not in SYMMETRIC
+        for i, x in enumerate(inputs):
+            if isinstance(x, Node):
+                order = _ordinal(i) if ordered else ""
+                self.arrows.append(self._arrow(x, number, order, beside, contribution(node, i)))
+
+    def add_leaf(self, node: Node, scope: Any = None, backward: bool = False) -> int:
+        """The box of a leaf for one of its uses; its number."""
+        box = leaf_box(node, *self.summary(node))
+        uses = max(self._uses[node], 1)
+        if box.kind == "parameter":
+            self._scopes.setdefault(node, []).append(scope)
+        number = self._add(replace(box, uses=uses, same=self._first.get(node), backward=backward))
+        self._first.setdefault(node, number)
+        self._leaf_at[number] = node
+        return number
+
+    def paths(self) -> dict[int, str]:
+        """The path of each parameter: the scopes that all its uses are in, and its name."""
+        path_of = {node: _path(scopes, node.name) for node, scopes in self._scopes.items()}
+        return {number: path_of[node] for number, node in self._leaf_at.items() if path_of.get(node)}
+
+    def add_result(self, node: Node, result: Tensor, backward: bool = False) -> None:
+        """The box of a result, and the arrow into it."""
+        value, grad = self.summary(node) if result is self.tensor else (summarized(result.data), None)
+        beside = {node: self.add_leaf(node, None, backward)} if node.is_leaf else {}
+        box = Box(0, "result", node.name, "", result.shape, str(result.dtype), value=value, grad=grad)
+        number = self._add(replace(box, nbytes=result.nbytes, backward=backward))
+        arrow = self._arrow(node, number, "", beside, None if grad is None else grad.rms)
+        self.arrows.append(arrow)
+        if backward and arrow.source in self.op_of:
+            self.op_of[number] = self.op_of[arrow.source]
+
+    def _add(self, box: Box) -> int:
+        number = len(self.boxes)
+        self.boxes.append(replace(box, id=number))
+        return number
+
+    def summary(self, node: Node) -> tuple[Summary | None, Summary | None]:
+        """Value and gradient of a node, in words."""
+        if node not in self._summaries:
+            owner = self.tensor if node is self.tensor.node else None
+            value, grad = self._known.get(node), gradient(node, owner)
+            self._summaries[node] = summarized(value, self._detailed), summarized(grad, self._detailed)
+        return self._summaries[node]
+
+    def _who(self, node: Node) -> Node:
+        """The node itself; of a bare array in the backward pass, the node whose array it is."""
+        if not self.same_as or not node.is_leaf or node.name or node not in self._known:
+            return node
+        array = self._known[node]
+        who = self.same_as.get(id(array), node)
+        whose = self.same_as.get(id(array.base))
+        if who is node and whose is not None and whose.name and node.shape == whose.shape[::-1] and node.shape[1:]:
+            node.name = f"{whose.name}ᵀ"
+        return who
+
+    def _inlined(self, node: Node) -> Any:
+        """A single number that has no name stands in the formula; any other node as it is."""
+        if node.is_leaf and not node.requires_grad and node.shape == () and not node.name and node in self._known:
+            return self._known[node][()]
+        return node
+
+    # -- arrows -------------------------------------------------------------------------------
+
+    def _arrow(self, source: Node, target: int, order: str, beside: dict[Node, int], rms: float | None) -> Arrow:
+        """An arrow from `source`; one result of an op with several comes from the op itself."""
+        origin, part = source, ""
+        if source.rule is PROJECTION:
+            origin, part = source.inputs[0], source.name or f"[{source.meta}]"
+        total = False
+        if rms is None and source.requires_grad:
+            rms = magnitude(gradient(source))
+            total = rms is not None and self._uses[source] > 1
+        start = beside[origin] if origin in beside else self._number[origin]
+        return Arrow(
+            start, target, source.shape, str(source.dtype), order, part, rms, total, needs_grad=source.requires_grad
+        )
+
+
+def _count_uses(nodes: Iterable[Node]) -> Counter[Node]:
+    """How many ops use each node."""
+    return Counter(x for node in nodes for x in {x for x in node.inputs if isinstance(x, Node)})
+
+
+def _path(scopes: list[Any], name: str | None) -> str:
+    """What is common to the scopes around the uses of a parameter, and its name."""
+    chains = [_chain(scope) for scope in scopes]
+    common = []
+    for level in zip(*chains, strict=False):
+        if any(scope is not level[0] for scope in level):
+            break
+        common.append(level[0].name)
+    if not common or not name:
+        return ""
+    around = ".".join(common)
+    # Names may have been given with their path.
+    return name if name.startswith(f"{around}.") else f"{around}.{name}"
+
+
+def _chain(scope: Any) -> list[Any]:
+    """A scope and those around it, the outermost first."""
+    found: list[Any] = []
+    while scope is not None:
+        found.insert(0, scope)
+        scope = scope.parent
+    return found
+
+
+def _ordinal(i: int) -> str:
+    """The place of an input, as a reader counts.
+
+    >>> [_ordinal(i) for i in (0, 1, 2, 3, 10, 20)]
+    ['1st', '2nd', '3rd', '4th', '11th', '21st']
+    """
+    n = i + 1
+    ending = "th" if n % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
+    return f"{n}{ending}"
