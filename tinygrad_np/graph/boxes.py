@@ -15,22 +15,18 @@ from .rules import backward_rules, formula
 from .words import argument, index, number
 
 SYMBOLS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**", "matmul": "@"}
-# The order of the inputs does not matter, so the picture need not tell it.
-SYMMETRIC = {"add", "multiply", "maximum", "minimum", "fmax", "fmin", "hypot", "logaddexp", "logaddexp2"}
 _SPARE = "hvwz"
 """What an input without a name is called where its parameter's name is taken."""
 
 
 def op_box(
-    node: Node, inputs: Sequence[Any], value: Summary | None, grad: Summary | None, out: Any, taken: Collection[str]
+    node: Node, inputs: Sequence[Any], names: list[str], value: Summary | None, grad: Summary | None, out: Any
 ) -> Box:
     """The box of an op, without its place in the picture.
 
-    `inputs` are nodes and numbers, `out` is the result if it is known; no name in `taken` is given to an input
-    that has none.
+    `inputs` are nodes and numbers, `names` what they are called, `out` is the result if it is known.
     """
     op, trace = node.rule.op, node.trace
-    names = input_names(op, inputs, taken)
     several = has_parts(node)
     place, code = ("", "") if trace is None else source_line(trace.line)
     return Box(
@@ -106,7 +102,8 @@ def is_word(name: str | None) -> bool:
     >>> is_word("W1"), is_word("fc1.W"), is_word("two words"), is_word("x" * 30)
     (True, True, False, False)
     """
-    return bool(name) and len(name) <= 12 and re.fullmatch(r"[^\W\d][\w.]*", name) is not None  # type: ignore[arg-type]
+    # In a rule, g is the gradient that comes in, and out the result.
+    return bool(name) and name not in ("g", "out") and re.fullmatch(r"[^\W\d][\w.]{,11}", name or "") is not None
 
 
 def _parameter(op: Any, i: int, n: int) -> str:

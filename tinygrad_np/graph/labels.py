@@ -216,7 +216,7 @@ def _legend(view: View) -> str:
         notes.append(font(f"↑ 0.03: gradient coming back (RMS{summed})", GRADIENT))
     plain = []
     if any(arrow.order for arrow in view.arrows):
-        plain.append("1st, 2nd: order of inputs")
+        plain.append("x, y on arrows: what rules call the inputs")
     if any(arrow.part for arrow in view.arrows):
         plain.append("[0], [1]: which result")
     if any("±" in s.text for box in view.boxes for s in (box.value, box.grad) if s):

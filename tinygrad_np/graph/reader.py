@@ -9,7 +9,7 @@ from typing import Any
 
 from ..engine.tape import PROJECTION, Node
 from ..engine.tensor import Tensor
-from .boxes import SYMMETRIC, is_word, leaf_box, likeness, op_box
+from .boxes import input_names, is_word, leaf_box, likeness, op_box
 from .parts import Arrow, Box, Summary
 from .values import contribution, gradient, known_values, magnitude, summarized
 
@@ -66,7 +66,8 @@ class Reader:
         inputs = [self._inlined(self._who(x)) if isinstance(x, Node) else x for x in node.inputs]
         sources = [x for x in inputs if isinstance(x, Node)]
         beside = {x: self.add_leaf(x, scope, backward) for x in dict.fromkeys(sources) if x.is_leaf}
-        box = op_box(node, inputs, *self.summary(node), self._known.get(node), self._names)
+        names = input_names(node.rule.op, inputs, self._names)
+        box = op_box(node, inputs, names, *self.summary(node), self._known.get(node))
         if node is self.tensor.node:
             # The box of the result has them.
             box = replace(box, name=None, value=None, grad=None)
@@ -77,11 +78,10 @@ class Reader:
         self.likeness_of[number] = likeness(node, inputs)
         for i in (number, *beside.values()):
             self.op_of[i] = number
-        # Where at most one input has no name, the formula tells which is which.
-        ordered = sum(not is_word(x.name) for x in sources) > 1 and node.rule.op.name not in SYMMETRIC
         for i, x in enumerate(inputs):
             if isinstance(x, Node):
-                order = _ordinal(i) if ordered else ""
+                # One input that has no name needs none on its arrow.
+                order = names[i] if len(sources) > 1 and x.name != names[i] else ""
                 self.arrows.append(self._arrow(x, number, order, beside, contribution(node, i)))
 
     def add_leaf(self, node: Node, scope: Any = None, backward: bool = False) -> int:
@@ -185,14 +185,3 @@ def _chain(scope: Any) -> list[Any]:
         found.insert(0, scope)
         scope = scope.parent
     return found
-
-
-def _ordinal(i: int) -> str:
-    """The place of an input, as a reader counts.
-
-    >>> [_ordinal(i) for i in (0, 1, 2, 3, 10, 20)]
-    ['1st', '2nd', '3rd', '4th', '11th', '21st']
-    """
-    n = i + 1
-    ending = "th" if n % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
-    return f"{n}{ending}"

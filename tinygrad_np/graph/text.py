@@ -1,0 +1,353 @@
+"""From plain data about a tape to text for a terminal: an indented tree, and the tape as a table."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable
+
+from .colors import KINDS
+from .parts import Arrow, Box, Group, Summary, View
+from .words import cleaned, duration, memory, size
+
+NAME, LINE = 40, 80
+"""Longer names are cut, and so are longer lines of other text."""
+LEFT = 46
+"""The widest first column of the tree; what is wider pushes the rest of its own line to the right."""
+WIDTH = 110
+"""Backward rules that do not fit into so many columns stand below each other."""
+LEAVES = ("parameter", "data")
+
+Row = str | tuple[str, ...]
+"""A line of the tree: one text, or its columns."""
+
+
+def to_text(view: View, title: str | None = None) -> str:
+    """The graph as an indented tree, one line for each op: what it computed, and below it the leaves it used.
+
+    Ops stand below each other in the order they were computed, and only scopes and leaves are indented.
+    An op takes the one above it, unless it says `← %1, %3`: the numbers of other ops.  The columns are
+    shape (with the dtype if it is not float64), value, gradient and backward rule; those without any entry
+    are left out.  `title` stands above it instead of the tensor's name and value.
+
+    >>> W, op, y = Box(0, "parameter", "W", shape=(3,)), Box(1, "op", shape=(3,), text="exp"), Box(2, "result", "y")
+    >>> print(to_text(View("y", "shape (3,)", boxes=[W, op, y], arrows=[Arrow(0, 1), Arrow(1, 2)])))
+    y, shape (3,)
+    1 operation
+    <BLANKLINE>
+                       shape
+    %1 exp             (3,)
+       └─ W parameter  (3,)
+    → y
+    """
+    rows = _Tree(view).rows()
+    return "\n".join([*heading(view, title), *_legend(view, rows), "", *_aligned(_HEADER, rows, LEFT)]) + "\n"
+
+
+def to_table(view: View, title: str | None = None) -> str:
+    """The tape as a table: one line for each leaf and each op, in the order they were computed.
+
+    `title` stands above it instead of the tensor's name and value.  Columns without any entry are left out.
+
+    >>> W, op, y = Box(0, "parameter", "W", shape=(3,)), Box(1, "op", shape=(3,), text="exp"), Box(2, "result", "y")
+    >>> print(to_table(View("y", "shape (3,)", boxes=[W, op, y], arrows=[Arrow(0, 1), Arrow(1, 2)])))
+    y, shape (3,)
+    1 operation
+    <BLANKLINE>
+        op         name  inputs  shape
+        parameter  W             (3,)
+    %1  exp              W       (3,)
+        result     y     %1
+    """
+    index = Index(view)
+    rows: list[Row] = [_table_row(box, index) for box in view.boxes if box.same is None]
+    return "\n".join([*heading(view, title), "", *_aligned(_TABLE, rows, WIDTH)]) + "\n"
+
+
+class Index:
+    """The boxes of a view by number, and the arrows by the box they leave or reach."""
+
+    def __init__(self, view: View) -> None:
+        self.boxes = {box.id: box for box in view.boxes}
+        self.groups = {group.id: group for group in view.groups if group.id}
+        self.into: dict[int, list[Arrow]] = defaultdict(list)
+        self.out: dict[int, list[Arrow]] = defaultdict(list)
+        for arrow in view.arrows:
+            self.into[arrow.target].append(arrow)
+            self.out[arrow.source].append(arrow)
+        computed = [box.id for box in view.boxes if box.kind not in (*LEAVES, "result")]
+        self.numbers = {box: f"%{i}" for i, box in enumerate(computed, 1)}
+
+    def path(self, box: Box) -> list[Group]:
+        """The groups around a box, the outermost first."""
+        found: dict[int, Group] = {}
+        at = box.group
+        while at in self.groups and at not in found:
+            found[at] = self.groups[at]
+            at = found[at].parent
+        return list(found.values())[::-1]
+
+    def called(self, arrow: Arrow) -> str:
+        """What comes along an arrow, as a reader finds it in the text: `%3`, `%3[0]`, or the name of a leaf."""
+        source = self.boxes[arrow.source]
+        if source.id not in self.numbers:
+            return shown(source.path or source.name) or f"{source.kind} {shape(source)}"
+        part = cleaned(arrow.part, NAME)
+        return self.numbers[source.id] + (f".{part}" if part and not part.startswith("[") else part)
+
+    def gradient(self, box: Box) -> str:
+        """The gradient of a box: in words where it was kept, else its size on the way back."""
+        if box.grad is not None and box.same is None:
+            return words(box.grad)
+        return ", ".join(dict.fromkeys(filter(None, map(coming_back, self.out[box.id]))))
+
+
+# -- words ------------------------------------------------------------------------------------
+
+
+def heading(view: View, title: str | None = None) -> list[str]:
+    """The title, then what was computed and how much there is of it on one line, then what is not shown."""
+    last = shown(view.name) or (KINDS[view.boxes[-1].kind] if view.boxes else "result")
+    answer = last + (", " if view.answer.startswith("shape") else " = ") + cleaned(view.answer, LINE)
+    given = shown(title)
+    about = [*([answer] if given else []), *_counts(view)]
+    return [given or answer, " · ".join(about), *(cleaned(note, 2 * LINE) for note in view.notes)]
+
+
+def _counts(view: View) -> list[str]:
+    whole = next((group for group in view.groups if group.id == 0), None)
+    first = [box for box in view.boxes if box.same is None]
+    ops = whole.ops if whole else sum(box.kind == "op" for box in first)
+    learned = whole.parameters if whole else sum(box.size for box in first if box.kind == "parameter")
+    dtypes = sorted({box.dtype for box in view.boxes if box.dtype})
+    found = [f"{n:,} {what}{'s' if n != 1 else ''}" for n, what in ((ops, "operation"), (learned, "parameter")) if n]
+    return [*found, *([", ".join(dtypes)] if dtypes else [])]
+
+
+def shown(name: str | None) -> str:
+    """A name; empty for none, and for one of which nothing can be seen."""
+    return cleaned(name or "", NAME).strip()
+
+
+def words(summary: Summary | None) -> str:
+    """An array in a few words; empty for none."""
+    return "" if summary is None else cleaned(summary.text, LINE)
+
+
+def shape(thing: Box | Arrow) -> str:
+    """The shape, with the dtype if it is not float64; empty where there are several."""
+    if thing.shape is None or (not thing.dtype and not thing.shape):
+        return ""
+    return f"{thing.shape}" if thing.dtype in ("", "float64") else f"{thing.shape} {cleaned(thing.dtype, NAME)}"
+
+
+def coming_back(arrow: Arrow) -> str:
+    """The size of the gradient that comes back along an arrow; empty if none does."""
+    return "" if arrow.rms is None else f"↑ {'Σ ' if arrow.total else ''}{size(arrow.rms)}"
+
+
+def title_of(box: Box) -> str:
+    """What an op or a folded group is called: its name if the user gave one, and the op."""
+    return " = ".join(filter(None, [shown(box.name) if box.kind == "op" else "", cleaned(box.text, LINE)]))
+
+
+def computed(box: Box) -> list[str]:
+    """The op and its formula; the formula alone where it begins with the op, as in `relu(x)`."""
+    formula = cleaned(box.formula, LINE)
+    if box.text and formula.startswith(f"{box.text}("):
+        return [" = ".join(filter(None, [shown(box.name), formula]))]
+    return [title_of(box), formula]
+
+
+def troubles(box: Box) -> str:
+    """The words for a box with nan or infinite entries, or computed from one."""
+    if box.bad:
+        count = f": {box.value.bad:,} of its entries" if box.value is not None and box.value.bad else ""
+        return f"✗ first nan or inf{count}"
+    return "✗ from nan or inf" if box.tainted else ""
+
+
+# -- the tree ---------------------------------------------------------------------------------
+
+_HEADER = ("", "shape", "value", "gradient", "backward")
+
+
+class _Tree:
+    """Writes the rows of the tree; knows which op and which groups the last one was in."""
+
+    def __init__(self, view: View) -> None:
+        self.view, self.index = view, Index(view)
+        self.above: int | None = None
+        self.open: list[Group] = []
+        self.begun: set[int] = set()
+
+    def rows(self) -> list[Row]:
+        used = {arrow.source for arrow in self.view.arrows}
+        found: list[Row] = []
+        backward = False
+        for box in self.view.boxes:
+            if box.kind in LEAVES and box.id in used:
+                continue  # It stands below the op that uses it.
+            if box.backward and not backward:
+                found += ["", "backward pass"]
+            backward = box.backward
+            found += self._enter(box)
+            found += self._box("│  " * len(self.open), box)
+            self.above = box.id
+        return found
+
+    def _enter(self, box: Box) -> list[Row]:
+        """The headings of the groups that begin at a box."""
+        path = self.index.path(box)
+        shared = 0
+        while shared < min(len(path), len(self.open)) and path[shared] is self.open[shared]:
+            shared += 1
+        self.open = path
+        found: list[Row] = []
+        for depth, group in enumerate(path[shared:], shared):
+            again = " (continued)" if group.id in self.begun else ""
+            self.begun.add(group.id)
+            found.append("│  " * depth + group_title(group) + again)
+        return found
+
+    def _box(self, before: str, box: Box) -> list[Row]:
+        leaves = {a.source: a for a in self.index.into[box.id] if self.index.boxes[a.source].kind in LEAVES}
+        rules = [cleaned(rule, LINE) for rule in box.rules]
+        below = [self._leaf(leaf, _taken(rules, self.index.boxes[leaf.source])) for leaf in leaves.values()]
+        number = self.index.numbers.get(box.id, "→" if box.kind == "result" else "")
+        columns = (shape(box), words(box.value), self.index.gradient(box))
+        first = (before + " ".join(filter(None, [number, self._said(box)])), *columns)
+        inner = before + " " * (len(number) + 1)
+        details = [] if box.kind == "folded" else [cleaned(line, LINE) for line in box.details]
+        if box.bad:
+            details.insert(0, troubles(box))
+        return [
+            *_with_rules(first, rules, inner),
+            *(f"{inner}{'│' if below else ' '}  {line}" for line in details),
+            *((f"{inner}{'└─' if i == len(below) else '├─'} {row[0]}", *row[1:]) for i, row in enumerate(below, 1)),
+        ]
+
+    def _said(self, box: Box) -> str:
+        """The first column of a box: what it is, what was computed, from which other ops, and what went wrong."""
+        if box.kind in (*LEAVES, "result"):
+            title = (shown(box.name) if box.kind == "result" else "") or _leaf_title(box)
+            return "  ".join(filter(None, [title, "" if box.bad else troubles(box)]))
+        if box.kind == "folded":
+            parts = ["▸ " + " · ".join([title_of(box), *(cleaned(line, LINE) for line in box.details)])]
+        else:
+            parts = computed(box)
+        inputs = [arrow for arrow in self.index.into[box.id] if arrow.source in self.index.numbers]
+        if any(arrow.source != self.above or arrow.part for arrow in inputs):
+            parts.append("← " + ", ".join(dict.fromkeys(map(self.index.called, inputs))))
+        return "  ".join(filter(None, [*parts, "" if box.bad else troubles(box)]))
+
+    def _leaf(self, arrow: Arrow, rule: str) -> tuple[str, ...]:
+        box = self.index.boxes[arrow.source]
+        # The formula tells the order of the inputs, if there is one.
+        order = f", {arrow.order}" if arrow.order and not self.index.boxes[arrow.target].formula else ""
+        said = "  ".join(filter(None, [_leaf_title(box) + order, troubles(box)]))
+        value = words(box.value) if box.same is None else ""
+        return (said, shape(box), value, self.index.gradient(box) or coming_back(arrow), rule)
+
+
+def _leaf_title(box: Box) -> str:
+    several = "" if box.uses < 2 else ", again" if box.same is not None else f", used {box.uses}×"
+    return " ".join(filter(None, [shown(box.name), KINDS[box.kind]])) + several
+
+
+def _taken(rules: list[str], leaf: Box) -> str:
+    """The rule for the gradient of a leaf, taken out of those of its op."""
+    start = f"d{shown(leaf.name)} = "
+    found = next((rule for rule in rules if leaf.name and rule.startswith(start)), "")
+    if found:
+        rules.remove(found)
+    return found
+
+
+def _with_rules(first: tuple[str, ...], rules: list[str], inner: str) -> list[Row]:
+    """The line of an op with its rules: beside each other if they are short, else on lines of their own."""
+    joined = "; ".join(rules)
+    if len(joined) <= WIDTH // 3:
+        return [(*first, joined)]
+    return [(*first, rules[0]), *((inner.rstrip(" "), "", "", "", rule) for rule in rules[1:])]
+
+
+def group_title(group: Group) -> str:
+    """The heading of a group: its name, how often it comes, and what stands beside it."""
+    times = f"× {group.count}" if group.count > 1 and "×" not in group.label else ""
+    label = cleaned(group.label, LINE).strip() or group.kind
+    return "  ".join(filter(None, [label, times, cleaned(group.detail, LINE)]))
+
+
+_LEGEND = {
+    "±": "mean ± standard deviation",
+    "↑": "↑ size (RMS) of the gradient coming back",
+    "Σ": "Σ summed over all uses",
+    "←": "← inputs, where they are not just the line above",
+}
+
+
+def _legend(view: View, rows: list[Row]) -> list[str]:
+    """What the signs mean, of those that occur."""
+    found = "\n".join(row if isinstance(row, str) else "\n".join(row) for row in rows)
+    notes = [meaning for sign, meaning in _LEGEND.items() if sign in found]
+    if any(box.rules for box in view.boxes):
+        notes.append("g is the gradient of the op's result")
+    return [" · ".join(notes)] if notes else []
+
+
+# -- the table --------------------------------------------------------------------------------
+
+_TABLE = ("", "op", "name", "inputs", "shape", "dtype", "value", "gradient", "formula", "backward", "kept", "line",
+          "time", "time back", "")  # fmt: skip
+
+
+def _table_row(box: Box, index: Index) -> tuple[str, ...]:
+    """The columns of one box; "" in all that it has not."""
+    folded = [cleaned(line, LINE) for line in box.details] if box.kind == "folded" else []
+    return (
+        index.numbers.get(box.id, ""),
+        " · ".join([cleaned(box.text, LINE), *folded]) if box.text else KINDS[box.kind],
+        shown(box.path or box.name),
+        ", ".join(map(index.called, index.into[box.id])),
+        str(box.shape) if shape(box) else "",
+        cleaned(box.dtype, NAME),
+        words(box.value),
+        index.gradient(box),
+        cleaned(box.formula, LINE),
+        "; ".join(cleaned(rule, LINE) for rule in box.rules),
+        ", ".join(f"{cleaned(name, NAME)} {memory(nbytes)}" for name, nbytes in box.saved),
+        cleaned(box.place, NAME),
+        "" if box.seconds is None else duration(box.seconds),
+        "" if box.back_seconds is None else duration(box.back_seconds),
+        troubles(box),
+    )
+
+
+# -- alignment --------------------------------------------------------------------------------
+
+
+def _aligned(header: tuple[str, ...], rows: list[Row], widest: int) -> Iterable[str]:
+    """The rows below their header, as lines whose columns begin below each other; without empty columns."""
+    columns = [row for row in rows if not isinstance(row, str)]
+    # A column is there if any row has an entry in it.
+    used = [i for i in range(len(header)) if i == 0 or any(row[i] for row in columns)]
+    # The row that is wider than `widest` in its first column does not push the others to the right.
+    widths = {}
+    for i in used:
+        cells = [_width(row[i]) for row in (header, *columns)]
+        widths[i] = max(width for width in cells if i or width <= widest)
+    for row in (header, *rows):
+        yield row if isinstance(row, str) else _line([(row[i], widths[i]) for i in used])
+
+
+def _line(cells: list[tuple[str, int]]) -> str:
+    return "  ".join(text + " " * (width - _width(text)) for text, width in cells).rstrip()
+
+
+def _width(text: str) -> int:
+    """The columns that a terminal gives to a text."""
+    if text.isascii():
+        return len(text)
+    marks = sum(bool(unicodedata.combining(character)) for character in text)
+    return len(text) - marks + sum(unicodedata.east_asian_width(character) in "WF" for character in text)
