@@ -21,6 +21,7 @@ def draw(
     *,
     show: str | Iterable[str] = (),
     backward: bool = False,
+    fold: bool = True,
     depth: int | None = None,
     limit: int = 150,
 ) -> Picture:
@@ -35,8 +36,8 @@ def draw(
     `title` stands above it instead of the tensor's name and value.  `show` adds "dtype", "bytes", "time",
     "source" (the line of the program), "saved" (arrays kept for the backward pass) or "histogram": one, or a
     list; times and lines are known of what was recorded inside `tg.inspect()`.  `backward=True` draws the
-    backward pass beside, from a tape of its own.  Equal blocks in a row are folded; scopes (`tg.scope`)
-    deeper than `depth` are, and as much else as it takes for `limit` boxes.
+    backward pass beside, from a tape of its own.  Equal blocks in a row are folded, unless `fold=False`;
+    scopes (`tg.scope`) deeper than `depth` are, and as much else as it takes for `limit` boxes.
 
     Raises AutogradError for anything but a Tensor, ValueError for another `show`, `depth` or `limit`,
     ImportError without the graphviz package.
@@ -54,7 +55,7 @@ def draw(
         raise ValueError(f"draw(show=...) knows {', '.join(SHOW)}, and got {unknown[0]!r}.")
     if limit < 10 or (depth is not None and depth < 0):
         raise ValueError(f"draw() takes limit=10 or more boxes and depth=0 or more; got limit={limit}, depth={depth}.")
-    seen = view(tensor, backward=backward, depth=depth, limit=limit)
+    seen = view(tensor, backward=backward, fold=fold, depth=depth, limit=limit)
     missing = [name for name in ("time", "source") if name in wanted and not _known(seen, name)]
     if missing:
         note = f"{' and '.join(missing)}: not recorded.  Record the graph inside `with tg.inspect():`"

@@ -59,7 +59,8 @@ def _spoiled(boxes: list[Box], arrows: list[Arrow], first: int) -> set[int]:
 
 def _doubts(boxes: list[Box], first: Box) -> tuple[str, ...]:
     """Whether an earlier box may have been bad already."""
-    earlier = any(box.kind == "op" and box.value is None for box in boxes[: first.id])
+    # The box of an op with several results has no value of its own.
+    earlier = any(box.kind == "op" and box.dtype and box.value is None for box in boxes[: first.id])
     return (UNKNOWN,) if earlier else ()
 
 

@@ -48,22 +48,24 @@ class Branch:
                 yield item
 
 
-def grown(ops: Sequence[int], scopes: Sequence[Any], tokens: Sequence[Any], weights: Sequence[int]) -> Branch:
-    """The tree of the ops `ops`: their scopes, with rows of equal blocks put together.
-
-    `scopes` and `tokens` have the innermost scope of each op, and what makes two ops alike; `weights` the boxes
-    that each takes, with its leaves.
-    """
+def grown(ops: Sequence[int], scopes: Sequence[Any]) -> Branch:
+    """The tree of the ops `ops`, given the innermost scope of each."""
     root = Branch("root")
     branch_of: dict[Any, Branch] = {None: root}
     for i, scope in zip(ops, scopes, strict=True):
         _branch(scope, branch_of).items.append(i)
-    token_of = dict(zip(ops, tokens, strict=True))
-    many = sum(weights) > FEW
+    return root
+
+
+def fold_rows(root: Branch, token_of: dict[int, Any], boxes: int) -> None:
+    """Put rows of equal blocks together, of ops and of scopes, in a tree of so many `boxes`.
+
+    `token_of` has what makes two ops alike.
+    """
+    many = boxes > FEW
     # From the inside out, so that rows inside a scope are known when scopes are compared.
     for branch in reversed(list(root.inside())):
         branch.items = _rows([_token(item, token_of) for item in branch.items], branch.items, many)
-    return root
 
 
 def _branch(scope: Any, branch_of: dict[Any, Branch]) -> Branch:

@@ -30,7 +30,7 @@ EXPORTERS: dict[str, Callable[[Picture], str]] = {
     "html": lambda picture: to_html(picture.view, picture.title),
     "mermaid": lambda picture: to_mermaid(picture.shown, picture.title),
     "text": lambda picture: to_text(picture.shown, picture.title),
-    "table": lambda picture: to_table(picture.shown),
+    "table": lambda picture: to_table(picture.shown, picture.title),
 }
 """The formats that are text.  All others (svg, png, pdf ...) are drawn by a program from "dot"."""
 ENDINGS = {"gv": "dot", "htm": "html", "mmd": "mermaid", "txt": "text"}

@@ -6,7 +6,6 @@ Nothing here draws, and nothing of the tape is changed, freed or kept alive.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import replace
 
 from ..engine.tape import ancestors, leaf
@@ -14,17 +13,19 @@ from ..engine.tensor import Tensor
 from ..errors import AutogradError
 from .differentiated import BackwardPass, backward_pass
 from .faults import faults
-from .groups import Branch, close, grown, numbered
+from .groups import Branch, close, fold_rows, grown, numbered
 from .parts import Box, Group, View
 from .reader import Reader
 from .words import summary
 
 
-def view(tensor: Tensor, *, backward: bool = False, depth: int | None = None, limit: int = 150) -> View:
+def view(
+    tensor: Tensor, *, backward: bool = False, fold: bool = True, depth: int | None = None, limit: int = 150
+) -> View:
     """What a picture of `tensor` shows: every op that it came from, and a leaf for each op that uses it.
 
-    With `backward`, the backward pass too, recorded for the occasion.  Groups deeper than `depth` scopes are
-    closed, and as many others as it takes for about `limit` boxes.
+    With `backward`, the backward pass too, recorded for the occasion.  Equal blocks in a row are closed but for the
+    first, if `fold`; so are groups deeper than `depth` scopes, and as many others as it takes for `limit` boxes.
     Raises AutogradError for anything but a Tensor, BackwardError if `backward` has nothing to read.
 
     >>> import tinygrad_np as tg
@@ -44,14 +45,14 @@ def view(tensor: Tensor, *, backward: bool = False, depth: int | None = None, li
     reader = Reader(tensor, [*nodes, *back.nodes])
     for node in nodes:
         reader.read(node)
-    root = _tree(reader, reader.boxes)
+    root = _tree(reader, reader.boxes, fold)
     if start.is_leaf:
         reader.add_leaf(start)
     else:
         reader.add_result(start, tensor)
     if back.nodes:
         reader.remember_arrays(nodes)
-        root = _read_backward(reader, back, root)
+        root = _read_backward(reader, back, root, fold)
     weights = Counter(reader.op_of.values())
     close(root, weights, limit - 1, depth)
     groups, group_of = numbered(root, reader.leaves())
@@ -66,16 +67,13 @@ def view(tensor: Tensor, *, backward: bool = False, depth: int | None = None, li
     return View(tensor.name, answer, notes, boxes, reader.arrows, groups)
 
 
-def _tree(reader: Reader, boxes: Iterable[Box]) -> Branch:
+def _tree(reader: Reader, boxes: list[Box], fold: bool) -> Branch:
     """The groups of some boxes."""
-    ops = [box for box in boxes if box.kind == "op"]
-    weight = Counter(reader.op_of.values())
-    return grown(
-        [box.id for box in ops],
-        [reader.scope_of[box.id] for box in ops],
-        [reader.likeness_of[box.id] for box in ops],
-        [weight[box.id] for box in ops],
-    )
+    ops = [box.id for box in boxes if box.kind == "op"]
+    root = grown(ops, [reader.scope_of[i] for i in ops])
+    if fold:
+        fold_rows(root, reader.likeness_of, len(boxes))
+    return root
 
 
 def _brought_in(boxes: list[Box], reader: Reader, groups: list[Group]) -> list[Box]:
@@ -96,14 +94,14 @@ def _brought_in(boxes: list[Box], reader: Reader, groups: list[Group]) -> list[B
     ]
 
 
-def _read_backward(reader: Reader, back: BackwardPass, forward: Branch) -> Branch:
+def _read_backward(reader: Reader, back: BackwardPass, forward: Branch, fold: bool) -> Branch:
     """Read the backward pass; forward and backward side by side as two groups."""
     count = len(reader.boxes)
     for node in back.nodes:
         origin = back.origin.get(node)
         words = () if origin is None else (f"backward of {origin.rule.op.name}",)
         reader.read(node, backward=True, details=words)
-    branch = _tree(reader, reader.boxes[count:])
+    branch = _tree(reader, reader.boxes[count:], fold)
     for parameter, gradient in back.gradients:
         if gradient.node is not None:
             gradient.node.name = gradient.node.name or f"d{parameter.name or ''}"

@@ -40,6 +40,8 @@ def summary(array: Any) -> str:
         return number(array[()])
     if array.size == 0:
         return "no entries"
+    if array.ndim == 1 and array.size <= FEW and array.dtype.kind == "f":
+        return f"[{' '.join(f'{x + 0:.3g}' for x in array.tolist())}]"
     if array.size <= FEW:
         # Three digits of the largest are no digit of a small one: 1e-12 would read as 0.
         with np.printoptions(formatter={"float": lambda x: f"{x + 0:.3g}"}):
