@@ -174,6 +174,8 @@ def remarks(op: Any, out: Any) -> list[str]:
 
 def saved(node: Node, names: list[str]) -> tuple[tuple[str, int], ...]:
     """The arrays that the backward pass needs, by name, with their bytes; also after it has freed them."""
+    if node.rule.op.kind == "function":
+        return ()  # it keeps its arguments, to run again
     found = []
     for name in node.rule.keep:
         i = node.rule.op.source(name) if name != "arrays" else None

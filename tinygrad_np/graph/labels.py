@@ -6,6 +6,7 @@ Every string goes through `escaped`, so that a name is shown as text whatever it
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Collection
 
 import graphviz
@@ -128,7 +129,9 @@ def _stacked(lines: list[str]) -> str:
 
 def extra_lines(box: Box, show: Collection[str]) -> list[tuple[str, str]]:
     """What `show` asks for, with its colour, and what is wrong with a bad box."""
-    found = [("the first nan or inf", BAD)] if box.bad else []
+    found = []
+    if box.bad and box.value is not None and box.value.bad:
+        found.append((f"first nan or inf: {box.value.bad:,} of {math.prod(box.shape):,} entries", BAD))
     if "histogram" in show:
         found += [(_bars(box.value), INK)] if box.value and box.value.counts else []
         found += [(_bars(box.grad), GRADIENT)] if box.grad and box.grad.counts else []

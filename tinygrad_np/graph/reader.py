@@ -90,7 +90,9 @@ class Reader:
         uses = max(self._uses[node], 1)
         if box.kind == "parameter":
             self._scopes.setdefault(node, []).append(scope)
-        number = self._add(replace(box, uses=uses, same=self._first.get(node), backward=backward))
+        number = self._add(
+            replace(box, name=self._leaf_name(node), uses=uses, same=self._first.get(node), backward=backward)
+        )
         self._first.setdefault(node, number)
         self._leaf_at[number] = node
         return number
@@ -100,11 +102,11 @@ class Reader:
         path_of = {node: _path(scopes, node.name) for node, scopes in self._scopes.items()}
         return {number: path_of[node] for number, node in self._leaf_at.items() if path_of.get(node)}
 
-    def add_result(self, node: Node, result: Tensor, backward: bool = False) -> None:
-        """The box of a result, and the arrow into it."""
+    def add_result(self, node: Node, result: Tensor, name: str | None, backward: bool = False) -> None:
+        """The box of a result, called `name`, and the arrow into it."""
         value, grad = self.summary(node) if result is self.tensor else (summarized(result.data), None)
         beside = {node: self.add_leaf(node, None, backward)} if node.is_leaf else {}
-        box = Box(0, "result", node.name, "", result.shape, str(result.dtype), value=value, grad=grad)
+        box = Box(0, "result", name, "", result.shape, str(result.dtype), value=value, grad=grad)
         number = self._add(replace(box, nbytes=result.nbytes, backward=backward))
         arrow = self._arrow(node, number, "", beside, None if grad is None else grad.rms)
         self.arrows.append(arrow)
@@ -128,12 +130,14 @@ class Reader:
         """The node itself; of a bare array in the backward pass, the node whose array it is."""
         if not self.same_as or not node.is_leaf or node.name or node not in self._known:
             return node
-        array = self._known[node]
-        who = self.same_as.get(id(array), node)
-        whose = self.same_as.get(id(array.base))
-        if who is node and whose is not None and whose.name and node.shape == whose.shape[::-1] and node.shape[1:]:
-            node.name = f"{whose.name}ᵀ"
-        return who
+        return self.same_as.get(id(self._known[node]), node)
+
+    def _leaf_name(self, node: Node) -> str | None:
+        """The name of a leaf; of a bare array in the backward pass that is another one transposed, that one's."""
+        whose = self.same_as.get(id(getattr(self._known[node], "base", None))) if self.same_as and node in self._known else None
+        if node.name or whose is None or len(node.shape) < 2 or node.shape != whose.shape[::-1]:
+            return node.name
+        return f"{whose.name}ᵀ" if whose.name else None
 
     def _inlined(self, node: Node) -> Any:
         """A single number that has no name stands in the formula; any other node as it is."""

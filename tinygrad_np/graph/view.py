@@ -49,7 +49,7 @@ def view(
     if start.is_leaf:
         reader.add_leaf(start)
     else:
-        reader.add_result(start, tensor)
+        reader.add_result(start, tensor, start.name)
     if back.nodes:
         reader.remember_arrays(nodes)
         root = _read_backward(reader, back, root, fold)
@@ -104,8 +104,8 @@ def _read_backward(reader: Reader, back: BackwardPass, forward: Branch, fold: bo
     branch = _tree(reader, reader.boxes[count:], fold)
     for parameter, gradient in back.gradients:
         if gradient.node is not None:
-            gradient.node.name = gradient.node.name or f"d{parameter.name or ''}"
-            reader.add_result(gradient.node, gradient, backward=True)
+            name = f"d{parameter.name}" if parameter.name else None
+            reader.add_result(gradient.node, gradient, name, backward=True)
     # What the backward pass starts from is a leaf of its tape, and no parameter.
     reader.boxes[count:] = [
         replace(box, kind="data") if box.kind == "parameter" and box.name == back.seed else box
