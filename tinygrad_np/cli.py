@@ -6,6 +6,7 @@ import argparse
 import os
 import runpy
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -13,11 +14,12 @@ from typing import Any
 from .engine.inspection import Inspection
 from .engine.profile import measuring
 from .engine.tape import Node
-from .engine.tensor import Tensor, attached
+from .engine.tensor import attached
 from .engine.watch import watching
 from .errors import AutogradError
 from .graph import draw
 from .graph.parts import SHOW
+from .graph.values import plain
 
 
 class _Enough(BaseException):
@@ -25,25 +27,42 @@ class _Enough(BaseException):
 
 
 class _Recorder(Inspection):
-    """Keeps what the script computes last, and stops it after the backward pass that is asked for."""
+    """Keeps what the script computes last, and ends it after the backward pass that is asked for."""
 
-    def __init__(self, outer: Any, passes: int) -> None:
+    def __init__(self, outer: Any, step: int) -> None:
         super().__init__(outer)
-        self.left = passes
+        self.step = step
+        self.passes = 0
         self.newest: tuple[Node, Any] | None = None
+        self._rules = 0
 
     def recorded(self, node: Node, out: Any) -> None:
+        self._end_if_done()  # a script may have caught that it was to end
         super().recorded(node, out)
         if not isinstance(out, tuple | list):
             self.newest = node, out
 
+    def pulling(self, node: Node, g: Any) -> None:
+        self._rules += 1
+        super().pulling(node, g)
+
+    def pulled(self, node: Node, wanted: tuple[int, ...], gradients: tuple) -> None:
+        self._rules -= 1
+        super().pulled(node, wanted, gradients)
+
     def walked(self, roots: Sequence[tuple[Node, Any]], found: dict[Node, Any]) -> None:
         super().walked(roots, found)
-        self.left -= 1
-        if self.left == 0:
-            node = roots[0][0]
-            if node.trace is not None and node.trace.value is not None:
-                self.newest = node, node.trace.value
+        if self._rules:
+            return  # a rule walks itself, as that of checkpoint does
+        self._end_if_done()
+        self.passes += 1
+        node = roots[0][0]
+        if node.trace is not None and node.trace.value is not None:
+            self.newest = node, node.trace.value
+        self._end_if_done()
+
+    def _end_if_done(self) -> None:
+        if self.passes == self.step:
             raise _Enough
 
 
@@ -81,36 +100,48 @@ def _parser() -> argparse.ArgumentParser:
 def _graph(options: argparse.Namespace, arguments: list[str]) -> int:
     if options.step < 1:
         raise ValueError(f"--step counts backward passes from 1, and got {options.step}.")
-    tensor = _recorded_by(options.script, arguments, options.step)
-    if tensor is None:
+    out = os.path.abspath(options.out)  # the script may go to another folder
+    recorder = _run(options.script, arguments, options.step)
+    if recorder.newest is None:
         raise AutogradError(
             f"{options.script} recorded nothing: it has no tensor that requires grad, or computes inside no_grad()."
         )
-    picture = draw(tensor, options.title, show=options.show, depth=options.depth, limit=options.limit)
+    if 0 < recorder.passes < options.step:
+        print(f"{options.script} has {recorder.passes} backward passes, and --step asks for number {options.step}: "
+              "this is what it computed last", file=sys.stderr)  # fmt: skip
+    node, value = recorder.newest
+    picture = draw(
+        attached(plain(value), node), options.title, show=options.show, depth=options.depth, limit=options.limit
+    )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        path = picture.save(options.out)
+        path = picture.save(out)
     for warning in caught:
         print(warning.message, file=sys.stderr)
-    print(f"{path}: {picture.view.groups[0].ops:,} operations, {len(picture.shown.boxes)} boxes")
+    shown = os.path.join(os.path.dirname(options.out), os.path.basename(path))
+    print(f"{shown}: {picture.view.groups[0].ops:,} operations, {len(picture.shown.boxes)} boxes")
     return 0
 
 
-def _recorded_by(script: str, arguments: Sequence[str], passes: int) -> Tensor | None:
-    """What a script computed up to its backward pass number `passes`."""
+def _run(script: str, arguments: Sequence[str], step: int) -> _Recorder:
+    """Run a script up to its backward pass number `step`; errors of the script end the program, with its traceback."""
     if not os.path.isfile(script):
         raise FileNotFoundError(f"there is no file {script}")
-    argv, path = sys.argv[:], sys.path[:]
+    argv, folders, folder = sys.argv[:], sys.path[:], os.getcwd()
     sys.argv[:] = [script, *arguments]
     sys.path.insert(0, os.path.dirname(os.path.abspath(script)))
-    with watching(lambda outer: _Recorder(outer, passes)) as recorder, measuring(recorder):
-        try:
+    try:
+        with watching(lambda outer: _Recorder(outer, step)) as recorder, measuring(recorder):
             runpy.run_path(script, run_name="__main__")
-        except _Enough:
-            pass
-        except SystemExit as end:
-            if end.code not in (None, 0):
-                raise
-        finally:
-            sys.argv[:], sys.path[:] = argv, path
-    return None if recorder.newest is None else attached(recorder.newest[1], recorder.newest[0])
+    except _Enough:
+        pass
+    except SystemExit as end:
+        if end.code not in (None, 0):
+            raise
+    except Exception:
+        traceback.print_exc()
+        raise SystemExit(1) from None
+    finally:
+        sys.argv[:], sys.path[:] = argv, folders
+        os.chdir(folder)
+    return recorder

@@ -45,7 +45,8 @@ class Inspection(Profile):
         super().pulled(node, wanted, gradients)
         trace = trace_of(node)
         trace.back_seconds = self.latest
-        trace.gradients = {i: fit(bare(d), node.inputs[i]) for i, d in zip(wanted, gradients, strict=True)}
+        # Copies, for the walk adds what comes from elsewhere into these arrays.
+        trace.gradients = {i: fit(bare(d), node.inputs[i]).copy() for i, d in zip(wanted, gradients, strict=True)}
 
     def walked(self, roots: Sequence[tuple[Node, Any]], found: dict[Node, Any]) -> None:
         """Note the gradients of leaves, also where they are returned and not put into .grad."""

@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from .batched import Batched
 from .op import OPS, Op, Variadic
 from .tape import PROJECTION, Node
+from .tensor import Tensor
 from .watch import Watcher, watching
 
 profiling: ContextVar[Profile | None] = ContextVar("tinygrad_np.profiling", default=None)
@@ -123,10 +125,12 @@ class Profile(Watcher):
 
 def _arrays(values: Any) -> Iterator[np.ndarray]:
     for value in values if isinstance(values, tuple | list) else (values,):
+        while isinstance(value, Batched | Tensor):
+            value = value.value if isinstance(value, Batched) else value.data
         if isinstance(value, tuple | list):
             yield from _arrays(value)
-        elif isinstance(value, np.ndarray | np.generic) or hasattr(value, "nbytes"):
-            yield np.asarray(getattr(value, "data", value) if not isinstance(value, np.ndarray | np.generic) else value)
+        elif isinstance(value, np.ndarray | np.generic):
+            yield np.asarray(value)
 
 
 def _line(row: OpProfile, seconds: float) -> str:

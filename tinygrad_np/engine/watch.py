@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
 
 from .tape import Node, recording
@@ -126,8 +126,7 @@ class _Scoping(Watcher):
         super().recorded(node, out)
 
 
-@contextmanager
-def scope(name: str, detail: str = "") -> Iterator[None]:
+def scope(name: str, detail: str = "") -> AbstractContextManager[None]:
     """Name a part of a model: in pictures, what is recorded inside the block stands in a frame of its own.
 
     `detail` stands beside the name, such as "784 → 10".  Scopes nest; blocks of one structure in a row are
@@ -142,5 +141,10 @@ def scope(name: str, detail: str = "") -> Iterator[None]:
     """
     if not isinstance(name, str) or not isinstance(detail, str):
         raise TypeError(f"scope() takes a name and, if you like, a detail: two strings, not {name!r} and {detail!r}.")
+    return _scoped(name, detail)
+
+
+@contextmanager
+def _scoped(name: str, detail: str) -> Iterator[None]:
     with watching(lambda outer: _Scoping(outer, name, detail)):
         yield

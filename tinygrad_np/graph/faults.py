@@ -8,25 +8,42 @@ from dataclasses import replace
 
 from .parts import Arrow, Box
 
-UNKNOWN = "most values are gone after backward(): record inside tg.inspect() to see where the first nan or inf arose"
+UNKNOWN = "not all values are kept: record inside tg.inspect() to see where the first nan or inf arose"
 
 
 def faults(boxes: list[Box], arrows: list[Arrow]) -> tuple[list[Box], tuple[str, ...]]:
     """The boxes with the first bad one marked, and those it spoiled; and what cannot be said, and why.
 
-    Numbers that are infinite on purpose, such as a mask of -inf, are none: the result is finite then.
+    Numbers that are infinite on purpose, such as a mask of -inf, are none: what is computed from them is finite.
     """
-    answer = boxes[-1].value
-    suspects = [box for box in boxes if box.value is not None and box.value.bad]
-    on_purpose = answer is not None and not answer.bad
-    suspects = [box for box in suspects if box.value and (box.value.nans or not on_purpose)]
+    targets: dict[int, list[int]] = defaultdict(list)
+    for arrow in arrows:
+        targets[arrow.source].append(arrow.target)
+    suspects = _suspects(boxes, targets)
+    # What the forward pass spoils is no fault of the backward pass.
+    suspects = [box for box in suspects if not box.backward] or suspects
     if suspects:
-        return _marked(boxes, suspects[0].id, _spoiled(boxes, arrows, suspects[0].id)), _doubts(boxes, suspects[0])
-    first = _first_bad_gradient(boxes, arrows)
-    if first is None:
+        first = suspects[0]
+        return _marked(boxes, first.id, _spoiled(boxes, targets, first.id)), _doubts(boxes, first)
+    newest = _first_bad_gradient(arrows)
+    if newest is None:
         return boxes, ()
     bad = {arrow.source for arrow in arrows if arrow.rms is not None and not math.isfinite(arrow.rms)}
-    return _marked(boxes, first, bad, "its rule gave the first nan or inf of the backward pass"), ()
+    return _marked(boxes, newest, bad, "its rule gave the first nan or inf of the backward pass"), ()
+
+
+def _suspects(boxes: list[Box], targets: dict[int, list[int]]) -> list[Box]:
+    """The boxes with a nan, or with an inf that is not made finite later on."""
+    harmful: dict[int, bool] = {}
+    for box in reversed(boxes):
+        value = box.value
+        if value is not None and not value.bad:
+            harmful[box.id] = False
+        elif box.kind == "result":
+            harmful[box.id] = value is not None
+        else:
+            harmful[box.id] = bool(value and value.nans) or any(harmful[target] for target in targets[box.id])
+    return [box for box in boxes if box.value is not None and box.value.bad and harmful[box.id]]
 
 
 def _marked(boxes: list[Box], first: int, spoiled: set[int], detail: str = "") -> list[Box]:
@@ -41,11 +58,8 @@ def _marked(boxes: list[Box], first: int, spoiled: set[int], detail: str = "") -
     ]
 
 
-def _spoiled(boxes: list[Box], arrows: list[Arrow], first: int) -> set[int]:
+def _spoiled(boxes: list[Box], targets: dict[int, list[int]], first: int) -> set[int]:
     """What is computed from the first bad box, as far as it is not known to be finite."""
-    targets: dict[int, list[int]] = defaultdict(list)
-    for arrow in arrows:
-        targets[arrow.source].append(arrow.target)
     sound = {box.id for box in boxes if box.value is not None and not box.value.bad}
     found: set[int] = set()
     waiting = list(targets[first])
@@ -64,7 +78,7 @@ def _doubts(boxes: list[Box], first: Box) -> tuple[str, ...]:
     return (UNKNOWN,) if earlier else ()
 
 
-def _first_bad_gradient(boxes: list[Box], arrows: list[Arrow]) -> int | None:
+def _first_bad_gradient(arrows: list[Arrow]) -> int | None:
     """The op whose rule gave the first bad gradient: the newest with a bad arrow into it."""
     bad = [arrow.target for arrow in arrows if arrow.rms is not None and not math.isfinite(arrow.rms)]
     return max(bad, default=None)

@@ -17,8 +17,8 @@ from .parts import Box, Group
 
 FEW = 40
 """Graphs of up to so many boxes are shown as they are, but for long rows of equal scopes."""
-LONGEST = 1000
-"""The most ops in a block that is looked for."""
+LONGEST, ROUNDS = 1000, 3
+"""The most ops in a block that is looked for, and how often what is left between rows is searched again."""
 
 
 @dataclass(eq=False, slots=True)
@@ -97,36 +97,65 @@ def _rows(tokens: list[Any], items: list[Any], many: bool) -> list[Any]:
     """The items, with each row of equal blocks replaced by a branch."""
     numbers: dict[Any, int] = {}
     codes = np.array([numbers.setdefault(token, len(numbers)) for token in tokens], int)
-    found = _longest_row(codes, items, many)
-    if found is None:
-        return items
-    start, period, copies = found
-    end = start + period * copies
-    blocks = [items[k : k + period] for k in range(start, end, period)]
-    first = _rows(tokens[start : start + period], blocks[0], many) if period > 1 else blocks[0]
-    others = _others(blocks[1:])
-    row = Branch("repeat", f"× {copies}", "in a row, the first one open", copies, items=[*first, others])
-    return [*_rows(tokens[:start], items[:start], many), row, *_rows(tokens[end:], items[end:], many)]
+    found: list[tuple[int, int, int]] = []
+    gaps = [(0, len(items))]
+    for _ in range(ROUNDS):
+        rows = [row for low, high in gaps for row in _best_rows(codes, low, high, items, many)]
+        if not rows:
+            break
+        found = sorted([*found, *rows])
+        ends = [(start, start + period * copies) for start, period, copies in found]
+        gaps = list(zip([0, *(end for _, end in ends)], [*(start for start, _ in ends), len(items)], strict=True))
+    done, result = 0, []
+    for start, period, copies in found:
+        end = start + period * copies
+        result += [*items[done:start], _row(tokens[start:end], items[start:end], period, many)]
+        done = end
+    return [*result, *items[done:]]
 
 
-def _longest_row(codes: np.ndarray, items: list[Any], many: bool) -> tuple[int, int, int] | None:
-    """Start, length of a block and number of blocks, of the row that saves most; None where none is worth it."""
-    n, best, saved = len(codes), None, 0
-    for period in range(1, min(n // 3, LONGEST) + 1):
-        if saved >= n - period:
-            break  # a longer block cannot save more
-        same = np.concatenate([[False], codes[:-period] == codes[period:], [False]])
-        edges = np.flatnonzero(same[1:] != same[:-1])
-        if not edges.size:
-            continue
-        starts, lengths = edges[::2], edges[1::2] - edges[::2]
-        k = int(lengths.argmax())
-        copies = int(lengths[k]) // period + 1
-        scope_row = period == 1 and isinstance(items[int(starts[k])], Branch)
-        enough = 3 if scope_row and many else 4
-        if copies >= enough and (copies - 1) * period > saved and (scope_row or (many and copies * period >= 8)):
-            best, saved = (int(starts[k]), period, copies), (copies - 1) * period
-    return best
+def _row(tokens: list[Any], items: list[Any], period: int, many: bool) -> Branch:
+    """The branch of a row: what is in its first block, and the others in one that is closed."""
+    first, *others = [items[k : k + period] for k in range(0, len(items), period)]
+    inside = _rows(tokens[:period], first, many) if period > 1 else first
+    copies = len(others) + 1
+    return Branch("repeat", f"× {copies}", "in a row, the first one open", copies, items=[*inside, _others(others)])
+
+
+def _best_rows(codes: np.ndarray, low: int, high: int, items: list[Any], many: bool) -> list[tuple[int, int, int]]:
+    """Start, length of a block and number of blocks of the rows between two places, none over another.
+
+    Those that save most come first.
+    """
+    candidates = [
+        ((copies - 1) * period, low + start, period, copies)
+        for period in range(1, min((high - low) // 3, LONGEST) + 1)
+        for start, copies in _runs(codes[low:high], period)
+        if _worth_it(items[low + start], period, copies, many)
+    ]
+    free, chosen = np.ones(high - low, bool), []
+    for _, start, period, copies in sorted(candidates, key=lambda row: (-row[0], row[2], row[1])):
+        span = slice(start - low, start - low + period * copies)
+        if free[span].all():
+            free[span] = False
+            chosen.append((start, period, copies))
+    return chosen
+
+
+def _runs(codes: np.ndarray, period: int) -> Iterator[tuple[int, int]]:
+    """Where blocks of length `period` repeat, and how many times they stand there."""
+    same = np.concatenate([[False], codes[:-period] == codes[period:], [False]])
+    edges = np.flatnonzero(same[1:] != same[:-1])
+    starts, lengths = edges[::2], edges[1::2] - edges[::2]
+    long = lengths >= 2 * period
+    yield from zip(starts[long].tolist(), (lengths[long] // period + 1).tolist(), strict=True)
+
+
+def _worth_it(first: Any, period: int, copies: int, many: bool) -> bool:
+    """Whether a row is folded: four scopes always, of a large graph three, and there long rows of ops too."""
+    if period == 1 and isinstance(first, Branch):
+        return copies >= (3 if many else 4)
+    return many and copies >= 4 and copies * period >= 8
 
 
 def _others(blocks: list[list[Any]]) -> Branch:

@@ -21,8 +21,8 @@ from .parts import Arrow, Box, Group, Summary, View
 from .text import heading
 from .words import NAME, cleaned, size
 
-LINE = 160
-"""Formulas, source lines and other long texts are cut to this many characters."""
+LINE, HEADING = 160, 400
+"""Formulas, source lines and other long texts are cut to so many characters, and lines of the heading."""
 SCRIPTS = (
     "graph", "layers", "geometry", "layout", "content", "paint", "camera", "charts", "panel", "play", "search",
     "legend", "main",
@@ -40,7 +40,7 @@ def to_html(view: View, title: str | None = None) -> str:
     >>> page.startswith("<!DOCTYPE html>"), "loss </script>" in page
     (True, False)
     """
-    first, *rest = heading(view, title)
+    first, *rest = [cleaned(line, HEADING) for line in heading(view, title)]
     data = {
         "title": first,
         "subtitle": " · ".join(rest),

@@ -100,8 +100,8 @@ class Group:
 
     `kind` is "scope" (one of the user's, `label` its name and `detail` what stands beside it), "repeat" (a block
     that comes `count` times in a row: its first copy, then a group "more"), "more" (the other copies, each a
-    group "copy") or "middle" (a stretch of a graph too long to show).  `ops` and `parameters` count what is
-    inside, in all depths.  `closed` groups are drawn as one box.
+    group "copy"), "middle" (a stretch of a graph too long to show) or "pass" (where both passes are drawn).
+    `ops` and `parameters` count what is inside, in all depths.  `closed` groups are drawn as one box.
     """
 
     id: int

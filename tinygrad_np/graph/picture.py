@@ -128,18 +128,23 @@ class Picture:
         except (RendererNotFound, RenderError) as error:
             page = html.escape(self.to("html"))
             frame = f'<iframe srcdoc="{page}" style="width: 100%; height: 600px; border: 0"></iframe>'
+            if len(frame) > NOTEBOOK_BYTES:
+                return self._words()
             return {"text/html": frame, "text/plain": f"{error}\n\n{self}"}
         if len(svg) > NOTEBOOK_BYTES:
-            words = "This picture is too large for a notebook: write picture.save('graph.html'), or draw less of it."
-            return {"text/plain": f"{words}\n\n{self}"}
+            return self._words()
         # Wide graphs shrink to the width of the page.
         return {"image/svg+xml": svg.replace("<svg ", '<svg style="max-width: 100%; height: auto" ', 1),
                 "text/plain": str(self)}  # fmt: skip
 
+    def _words(self) -> dict[str, str]:
+        words = "This picture is too large for a notebook: write picture.save('graph.html'), or draw less of it."
+        return {"text/plain": f"{words}\n\n{self}"}
+
 
 def _replace(target: Path, content: bytes) -> None:
     """Write beside the file first: whoever interrupts this loses nothing."""
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".picture-")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)

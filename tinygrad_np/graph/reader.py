@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from ..engine.tape import PROJECTION, Node
 from ..engine.tensor import Tensor
 from .boxes import input_names, is_word, leaf_box, likeness, op_box
@@ -24,8 +26,8 @@ class Reader:
     the innermost scope of each op's box, and what makes it like another.
     """
 
-    def __init__(self, tensor: Tensor, nodes: Iterable[Node]) -> None:
-        nodes = list(nodes)
+    def __init__(self, tensor: Tensor, forward: list[Node], backward: list[Node]) -> None:
+        nodes = [*forward, *backward]
         self.tensor = tensor
         self.boxes: list[Box] = []
         self.arrows: list[Arrow] = []
@@ -36,7 +38,9 @@ class Reader:
         """Nodes by the id of their array: who they are that came into the backward pass as bare arrays."""
         self._detailed = len(nodes) <= DETAILED
         self._known = known_values(nodes, tensor)
-        self._uses = _count_uses(nodes)
+        self._uses = Counter(x for node in nodes for x in {x for x in node.inputs if isinstance(x, Node)})
+        # How many gradients are added up for each node.
+        self._terms = Counter(x for node in forward for x in node.inputs if isinstance(x, Node))
         self._scopes: dict[Node, list[Any]] = {}
         self._leaf_at: dict[int, Node] = {}
         self._names = {node.name for node in nodes if node.name and is_word(node.name)}
@@ -104,7 +108,8 @@ class Reader:
 
     def add_result(self, node: Node, result: Tensor, name: str | None, backward: bool = False) -> None:
         """The box of a result, called `name`, and the arrow into it."""
-        value, grad = self.summary(node) if result is self.tensor else (summarized(result.data), None)
+        # Inside the backward pass gradients of complex numbers are not conjugated; what users see is.
+        value, grad = self.summary(node) if result is self.tensor else (summarized(np.conj(result.data)), None)
         beside = {node: self.add_leaf(node, None, backward)} if node.is_leaf else {}
         box = Box(0, "result", name, "", result.shape, str(result.dtype), value=value, grad=grad)
         number = self._add(replace(box, nbytes=result.nbytes, backward=backward))
@@ -134,7 +139,7 @@ class Reader:
 
     def _leaf_name(self, node: Node) -> str | None:
         """The name of a leaf; of a bare array in the backward pass that is another one transposed, that one's."""
-        whose = self.same_as.get(id(getattr(self._known[node], "base", None))) if self.same_as and node in self._known else None
+        whose = self.same_as.get(id(getattr(self._known.get(node), "base", None))) if self.same_as else None
         if node.name or whose is None or len(node.shape) < 2 or node.shape != whose.shape[::-1]:
             return node.name
         return f"{whose.name}ᵀ" if whose.name else None
@@ -142,7 +147,7 @@ class Reader:
     def _inlined(self, node: Node) -> Any:
         """A single number that has no name stands in the formula; any other node as it is."""
         if node.is_leaf and not node.requires_grad and node.shape == () and not node.name and node in self._known:
-            return self._known[node][()]
+            return np.asarray(self._known[node])[()]
         return node
 
     # -- arrows -------------------------------------------------------------------------------
@@ -153,18 +158,13 @@ class Reader:
         if source.rule is PROJECTION:
             origin, part = source.inputs[0], source.name or f"[{source.meta}]"
         total = False
-        if rms is None and source.requires_grad:
+        if rms is None and source.requires_grad and not self.boxes[target].backward:
             rms = magnitude(gradient(source))
-            total = rms is not None and self._uses[source] > 1
+            total = rms is not None and self._terms[source] > 1
         start = beside[origin] if origin in beside else self._number[origin]
         return Arrow(
             start, target, source.shape, str(source.dtype), order, part, rms, total, needs_grad=source.requires_grad
         )
-
-
-def _count_uses(nodes: Iterable[Node]) -> Counter[Node]:
-    """How many ops use each node."""
-    return Counter(x for node in nodes for x in {x for x in node.inputs if isinstance(x, Node)})
 
 
 def _path(scopes: list[Any], name: str | None) -> str:

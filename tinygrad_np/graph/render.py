@@ -49,6 +49,8 @@ def rendered(source: str, format: str, seconds: float = SECONDS) -> bytes:
     try:
         done = subprocess.run([program or pure or "", "-Kdot", f"-T{format}"], input=source.encode(),
                               capture_output=True, check=False, timeout=seconds)  # fmt: skip
+    except OSError as error:
+        raise RenderError(f"{program or pure} does not start: {error}.  Mend it, or save as .html or .txt.") from error
     except subprocess.TimeoutExpired:
         raise RenderError(
             f"{name} did not lay this graph out within {seconds:g} seconds.  Draw less of it, as draw(loss, depth=1) "

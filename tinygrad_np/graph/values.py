@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.batched import Batched
 from ..engine.tape import Node
 from ..engine.tensor import Tensor
 from ..engine.walk import root_mean_square
@@ -35,7 +36,7 @@ def known_values(nodes: Iterable[Node], root: Tensor) -> dict[Node, Any]:
             found[node] = owner.data
     if root.node is not None:
         found[root.node] = root.data
-    return found
+    return {node: plain(value) for node, value in found.items()}
 
 
 def _kept_values(node: Node) -> Iterable[tuple[Node, Any]]:
@@ -48,6 +49,13 @@ def _kept_values(node: Node) -> Iterable[tuple[Node, Any]]:
         yield from [(source, value) for source, value in pairs if isinstance(source, Node)]
 
 
+def plain(value: Any) -> Any:
+    """A value as an array; inside vmap that of the first example."""
+    while type(value) is Batched:
+        value = value.value[0]
+    return value.data if isinstance(value, Tensor) else value
+
+
 def owner_of(node: Node) -> Any:
     """The tensor that a leaf, or a node that retains its gradient, belongs to; None if it is gone."""
     return None if node.owner is None else node.owner()
@@ -56,21 +64,21 @@ def owner_of(node: Node) -> Any:
 def gradient(node: Node, owner: Any = None) -> Any:
     """The gradient that the last backward pass left: an array, or a float that is its root mean square, or None."""
     owner = owner_of(node) if owner is None else owner
-    grad = getattr(owner, "grad", None)
+    grad = plain(getattr(owner, "grad", None))
     if grad is not None:
-        return np.asarray(grad.data if isinstance(grad, Tensor) else grad)
+        return np.asarray(grad)
     if node.trace is not None and node.trace.gradient is not None:
         grad = node.trace.gradient
     else:
         grad = node.cotangent
     # Inside the walk gradients of complex numbers are not conjugated.
-    return grad if grad is None or type(grad) is float else np.conj(grad)
+    return grad if grad is None or type(grad) is float else np.conj(plain(grad))
 
 
 def contribution(node: Node, i: int) -> float | None:
     """The size of the gradient that went from an op to its input `i`, where it was noted."""
     noted = None if node.trace is None or node.trace.gradients is None else node.trace.gradients.get(i)
-    return None if noted is None else magnitude(noted)
+    return None if noted is None else magnitude(plain(noted))
 
 
 def magnitude(grad: Any) -> float | None:
@@ -83,6 +91,7 @@ def magnitude(grad: Any) -> float | None:
 
 def summarized(array: Any, detailed: bool = True) -> Summary | None:
     """An array, or the root mean square of one, in a few words and numbers; `detailed` with histogram and image."""
+    array = plain(array)
     if array is None or isinstance(array, tuple | list):
         return None
     if type(array) is float:

@@ -42,7 +42,7 @@ def view(
     start = tensor.node or leaf(tensor.data)
     nodes = ancestors([start])
     back = backward_pass(tensor) if backward else BackwardPass()
-    reader = Reader(tensor, [*nodes, *back.nodes])
+    reader = Reader(tensor, nodes, back.nodes)
     for node in nodes:
         reader.read(node)
     root = _tree(reader, reader.boxes, fold)
@@ -58,7 +58,11 @@ def view(
     groups, group_of = numbered(root, reader.leaves())
     paths = reader.paths()
     boxes = [
-        replace(box, group=group_of.get(reader.op_of.get(box.id, -1), 0), path=paths.get(box.id, ""))
+        replace(
+            box,
+            group=group_of.get(reader.op_of.get(box.id, -1), 0),
+            path=paths.get(box.id, "") if box.kind == "parameter" else "",
+        )
         for box in reader.boxes
     ]
     boxes = _brought_in(boxes, reader, groups)
@@ -82,9 +86,11 @@ def _brought_in(boxes: list[Box], reader: Reader, groups: list[Group]) -> list[B
 
     def outside(group: int) -> int:
         around = group
-        while groups[around].kind == "scope" and groups[around].parent:
+        while groups[around].kind == "scope":
             around = groups[around].parent
-        return groups[group].parent if groups[around].kind == "scope" else group
+        return (
+            groups[group].parent if groups[group].kind == "scope" and groups[around].kind in ("root", "pass") else group
+        )
 
     return [
         replace(box, group=outside(box.group))
@@ -111,6 +117,6 @@ def _read_backward(reader: Reader, back: BackwardPass, forward: Branch, fold: bo
         replace(box, kind="data") if box.kind == "parameter" and box.name == back.seed else box
         for box in reader.boxes[count:]
     ]
-    forward.kind, forward.label = branch.kind, branch.label = ("scope", "forward pass")
+    forward.kind, forward.label = branch.kind, branch.label = ("pass", "forward pass")
     branch.label = "backward pass"
     return Branch("root", items=[forward, branch])
