@@ -11,6 +11,7 @@ import tinygrad_np as tg
 pytest.importorskip("graphviz")
 
 from tinygrad_np.graph import render
+from tinygrad_np.graph.view import view
 
 PURE = render.graphviz_pure()
 SVG = "{http://www.w3.org/2000/svg}"
@@ -39,8 +40,33 @@ def network():
     return loss
 
 
+def boxes(tensor, kind):
+    """The boxes of one kind in the data of a picture."""
+    return [box for box in view(tensor).boxes if box.kind == kind]
+
+
+def named(seen, name):
+    """The first box with a name."""
+    return next(box for box in seen.boxes if box.name == name)
+
+
+def op(seen, text, nth=0):
+    """The nth op whose text starts so."""
+    return [box for box in seen.boxes if box.kind == "op" and box.text.startswith(text)][nth]
+
+
+def into(seen, box):
+    """The arrows into a box, in the order of its inputs."""
+    return [arrow for arrow in seen.arrows if arrow.target == box.id]
+
+
+def rms(array):
+    """The root mean square, with numbers that neither overflow nor vanish in it."""
+    return float(np.sqrt(np.mean(np.abs(np.asarray(array)).astype(np.longdouble) ** 2)))
+
+
 def svg(picture):
-    return ET.fromstring(picture.pipe(format="svg"))
+    return ET.fromstring(picture.to("svg"))
 
 
 def lines_of(element):

@@ -1,208 +1,206 @@
-"""The picture of a graph: what it shows, and that drawing changes nothing."""
+"""The picture that graphviz draws: what is seen in it, and that drawing changes nothing."""
 
 import re
-import time
 import weakref
 
 import numpy as np
 import pytest
-from drawing import SVG, drawn, lines_of, needs_renderer, network, scalar_graph, svg, text_of
+from drawing import SVG, drawn, lines_of, named, needs_renderer, network, scalar_graph, svg, text_of
 
 import tinygrad_np as tg
 from tinygrad_np.errors import AutogradError
-from tinygrad_np.graph import dot, words
-from tinygrad_np.graph.view import view
+from tinygrad_np.graph import colors, words
+from tinygrad_np.graph.parts import SHOW
 
 
-def boxes(tensor, kind):
-    return [box for box in view(tensor).boxes if box.kind == kind]
+def box_of(tree, start):
+    """The text of the box that starts with some words, line by line."""
+    return next(lines for lines in map(lines_of, drawn(tree, "node")) if lines[0].startswith(start))
 
 
-# -- what it shows ----------------------------------------------------------------------------
+# -- boxes and arrows -------------------------------------------------------------------------
 
 
 @needs_renderer
-def test_every_node_is_drawn_once():
-    loss = network()
-    tree = svg(tg.draw(loss))
-    entries = list(tg.tape(loss))
-    # One box more: the result.
-    assert len(drawn(tree, "node")) == len(entries) + 1
-    inputs = sum(isinstance(x, tg.Node) for node in entries for x in node.inputs)
-    assert len(drawn(tree, "edge")) == inputs + 1
+def test_each_op_is_drawn_once_and_a_leaf_once_for_each_use():
+    w = tg.Tensor(np.ones((2, 2)), requires_grad=True, name="W")
+    y = np.sum(np.tanh(np.ones((3, 2)) @ w) @ w)
+    tree = svg(tg.draw(y))
     texts = [text_of(group) for group in drawn(tree, "node")]
-    assert sum("exp" in text for text in texts) == 2
-    assert sum(text.startswith("W1 ") for text in texts) == 1
-
-
-def test_arrows_follow_the_tape():
-    loss = network()
-    entries = list(tg.tape(loss))
-    place = {id(node): i for i, node in enumerate(entries)}
-    expected = [(place[id(x)], i) for i, node in enumerate(entries) for x in node.inputs if isinstance(x, tg.Node)]
-    assert [(arrow.source, arrow.target) for arrow in view(loss).arrows] == [
-        *expected,
-        (len(entries) - 1, len(entries)),
-    ]
+    # Two products, tanh, sum; W twice, the data once; the result.
+    assert len(texts) == 8
+    assert sum(text.startswith("matmul") for text in texts) == 2
+    assert [text.splitlines()[0].endswith("2 uses") for text in texts if text.startswith("W ")] == [True, True]
+    assert len(drawn(tree, "edge")) == 7
 
 
 @needs_renderer
 def test_data_flows_down_and_leaves_stand_beside():
-    loss = network()
-    tree = svg(tg.draw(loss))
+    picture = tg.draw(network())
     height = {}
-    for group in drawn(tree, "node"):
+    for group in drawn(svg(picture), "node"):
         ys = [float(t.get("y")) for t in group.iter(f"{SVG}text")]
         height[int(group.find(f"{SVG}title").text)] = sum(ys) / len(ys)
-    kinds = {box.id: box.kind for box in view(loss).boxes}
-    ops = [(arrow.source, arrow.target) for arrow in view(loss).arrows if kinds[arrow.source] == "op"]
-    assert ops
-    assert all(height[source] < height[target] for source, target in ops)
+    boxes = {box.id: box for box in picture.view.boxes}
+    down = [arrow for arrow in picture.view.arrows if boxes[arrow.source].kind == "op"]
+    assert len(down) == 9
+    assert all(height[arrow.source] + 20 < height[arrow.target] for arrow in down)
+    for name in ("W1", "b1"):
+        source = named(picture.view, name).id
+        target = next(arrow.target for arrow in picture.view.arrows if arrow.source == source)
+        assert abs(height[source] - height[target]) < 20
 
 
 @needs_renderer
-def test_shapes_are_on_the_arrows():
-    texts = [text_of(group).strip() for group in drawn(svg(tg.draw(network())), "edge")]
-    assert "1st (5, 7)" in texts
-    assert "2nd (7, 3)" in texts
-    assert "(5, 1)" in texts
-    assert "()" in texts
+def test_shapes_and_the_sizes_of_gradients_are_on_the_arrows():
+    x = tg.Tensor(np.ones((2, 3)), requires_grad=True, name="x")
+    y = np.sum(x * x * 2)
+
+    def arrows():
+        return sorted(text_of(group).strip().replace("\n ", "\n") for group in drawn(svg(tg.draw(y)), "edge"))
+
+    assert arrows() == ["()", "(2, 3)", "(2, 3)", "(2, 3)", "(2, 3)"]
+    y.backward()
+    assert {text.splitlines()[-1] for text in arrows()} >= {"↑ 1", "↑ 2"}
 
 
 @needs_renderer
-def test_dtype_is_shown_where_it_is_not_float64():
+def test_the_usual_dtype_stands_above_and_others_where_they_occur():
     x = tg.Tensor(np.ones((2, 3), np.float32), requires_grad=True, name="x")
-    assert "(2, 3) float32" in text_of(svg(tg.draw(x * x)))
-    assert "(7, 3) float64" not in text_of(svg(tg.draw(network())))
-
-
-def test_parameters_differ_from_data_in_word_colour_and_form():
-    loss, _ = scalar_graph()
-    source = tg.draw(loss).source
-    parameter = next(line for line in source.splitlines() if "<B>a</B>" in line)
-    data = next(line for line in source.splitlines() if "<B>c</B>" in line)
-    assert "parameter" in parameter
-    assert "data" not in parameter
-    assert "data" in data
-    assert dot.FILLS["parameter"] in parameter
-    assert dot.FILLS["data"] in data
-    assert 'STYLE="ROUNDED"' in parameter
-    assert "ROUNDED" not in data
+    text = text_of(svg(tg.draw(x * x)))
+    assert "· float32" in text
+    assert "(2, 3) float32" not in text
+    text = text_of(svg(tg.draw(x.astype(np.float64) ** 2 * np.ones((2, 3)))))
+    assert "· float64" in text
+    assert "(2, 3) float32" in text
+    assert "(2, 3) float64" not in text
 
 
 @needs_renderer
 def test_values_and_gradients_of_scalars():
     loss, _ = scalar_graph()
-    assert not any(line.startswith("grad") for line in lines_of(svg(tg.draw(loss))))
+    assert not any(line.startswith(("grad ", "←", "→", "↑")) for line in lines_of(svg(tg.draw(loss)))[3:])
     loss.backward()
-    texts = {}
-    for group in drawn(svg(tg.draw(loss)), "node"):
-        first, *rest = lines_of(group)
-        texts[first.split()[0]] = rest
-    # loss = (a b + c)^2 at a = 2, b = -3, c = 10: d = 4 and dloss/dd = 8.
-    assert texts["a"] == ["value2", "grad-24"]
-    assert texts["b"] == ["value-3", "grad16"]
-    assert texts["c"] == ["value10"]
-    assert texts["d"] == ["value4", "grad8"]
-    assert texts["loss"] == ["grad1"]
-
-
-@needs_renderer
-def test_the_result_and_the_title_carry_the_answer():
-    loss, _ = scalar_graph()
     tree = svg(tg.draw(loss))
-    assert "loss = 16" in lines_of(drawn(tree, "node")[-1])
-    assert "loss = 16" in text_of(drawn(tree, "graph")[0])
-    assert "My model" in lines_of(svg(tg.draw(loss, title="My model")))
-
-
-def test_an_optimizer_step_shows_in_the_leaf():
-    loss, (a, *_) = scalar_graph()
-    with tg.no_grad():
-        a -= 0.5
-    assert next(box for box in view(loss).boxes if box.name == "a").value == "1.5"
-
-
-def test_arrays_are_summed_up():
-    x = tg.Tensor(np.arange(100.0), requires_grad=True, name="x")
-    y = np.sum(x * x)
-    y.backward()
-    (box,) = boxes(y, "parameter")
-    # Mean and deviation of 0 .. 99: 49.5 and sqrt((100^2 - 1) / 12) = 28.87.
-    assert box.value == "50 ± 29"
-    assert box.grad == "99 ± 58"
-
-
-@pytest.mark.parametrize(
-    ("array", "text"),
-    [
-        (np.array([]), "no entries"),
-        (np.full((4, 5), 7.0), "all 7"),
-        (np.r_[np.nan, np.inf, np.arange(8.0)], "2 of 10 not finite"),
-        (np.arange(20), "0 to 19"),
-        (np.arange(10) < 3, "30% True"),
-        (np.array([[1.5, 2], [3, 4]]), "[[1.5 2] [3 4]]"),
-        (np.float32(0.1), "0.1"),
-        (np.tile(np.float16([40000, 60000]), 10), "50000 ± 10000"),
-    ],
-)
-def test_summaries(array, text):
-    assert words.summary(array) == text
-
-
-def test_retained_gradients_are_shown():
-    x = tg.Tensor([1.0, 2.0], requires_grad=True)
-    h = (x * 3).retain_grad()
-    np.sum(h * h).backward()
-    assert [(box.value, box.grad) for box in boxes(h, "op")] == [("[3 6]", "[6 12]")]
-
-
-@pytest.mark.parametrize(
-    ("function", "details"),
-    [
-        (lambda x: x * 2.0, "x * 2"),
-        (lambda x: 2 - x, "2 - x"),
-        (lambda x: x**2, "x ** 2"),
-        (lambda x: np.maximum(x, 0), "(x, 0)"),
-        (lambda x: np.sum(x, axis=-1, keepdims=True), "axis=-1, keepdims=True"),
-        (lambda x: np.sum(x, None), None),
-        (lambda x: np.sum(x, axis=None, keepdims=False), None),
-        (lambda x: np.reshape(x, (3, 2)), "shape=(3, 2)"),
-        (lambda x: x[0, 1:], "[0, 1:]"),
-        (lambda x: x[..., None], "[..., None]"),
-        (lambda x: x[np.array([0, 1, 1])], "[int64 (3,)]"),
-        (lambda x: x + np.ones(3), "broadcast (3,) → (2, 3)"),
-    ],
-)
-def test_metadata_and_plain_numbers_are_in_the_box(function, details):
-    x = tg.Tensor(np.ones((2, 3)), requires_grad=True, name="x")
-    (box,) = boxes(function(x), "op")
-    assert box.details == (() if details is None else (details,))
-    assert all(other.kind == "op" or other.shape for other in view(function(x)).boxes if other.kind == "data")
-
-
-def test_the_order_of_inputs_is_told_where_it_matters():
-    a, b = (tg.Tensor(np.eye(2), requires_grad=True, name=name) for name in "ab")
-    assert [arrow.order for arrow in view(a @ b).arrows] == ["1st", "2nd", ""]
-    assert [arrow.order for arrow in view(a + b).arrows] == ["", "", ""]
+    # loss = (a b + c)^2 at a = 2, b = -3, c = 10: d = 4 and dloss/dd = 8.
+    assert box_of(tree, "a ")[1:] == ["value2", "grad-24"]
+    assert box_of(tree, "b ")[1:] == ["value-3", "grad16"]
+    assert box_of(tree, "c ")[1:] == ["value10", "no gradient (constant)"]
+    assert {"value 4", "grad 8"} <= set(box_of(tree, "d ="))
+    assert box_of(tree, "loss = 16") == ["loss = 16", "grad = 1"]
 
 
 @needs_renderer
-def test_results_of_one_op_are_told_apart_on_its_arrows():
-    x = tg.Tensor(np.ones((2, 3)), requires_grad=True)
-    first, second = np.unstack(x)
-    second.name = "second"
-    y = first - second
-    assert [box.text for box in boxes(y, "op")] == ["unstack", "subtract -"]
-    assert [arrow.part for arrow in view(y).arrows] == ["", "[0]", "second", ""]
-    assert len(drawn(svg(tg.draw(second)), "node")) == 3
+def test_the_title_carries_the_answer_and_how_much_there_is():
+    loss, _ = scalar_graph()
+    lines = lines_of(drawn(svg(tg.draw(loss)), "graph")[0])
+    assert lines[:2] == ["loss = 16", "3 operations · 2 parameters · float64"]
+    lines = lines_of(drawn(svg(tg.draw(loss, title="My model")), "graph")[0])
+    assert lines[:2] == ["My model", "loss = 16 · 3 operations · 2 parameters · float64"]
+    assert lines_of(svg(tg.draw(network() * np.ones(3))))[0] == "result, shape (3,)"
 
 
-def test_debug_mode_gives_the_line():
-    x = tg.Tensor(2.0, requires_grad=True)
-    with tg.debug():
-        y = x * x
-    assert re.fullmatch(r"test_draw\.py:\d+", boxes(y, "op")[0].place)
+@needs_renderer
+def test_the_legend_explains_what_occurs_and_no_more():
+    def legend(tensor):
+        return lines_of(drawn(svg(tg.draw(tensor)), "graph")[0])[2]
+
+    loss, _ = scalar_graph()
+    assert "dx = …" in legend(loss)
+    assert "↑" not in legend(loss)
+    loss.backward()
+    assert "gradient coming back (RMS" in legend(loss)
+    assert "data" not in legend(tg.Tensor(2.0, requires_grad=True) * 2)
+    assert "±" not in legend(loss)
+    assert "mean ± standard deviation" in legend(network())
+
+
+@needs_renderer
+def test_scopes_are_frames():
+    x = tg.Tensor(np.ones(3), requires_grad=True, name="x")
+    with tg.scope("model"), tg.scope("encoder", "3 → 3"):
+        h = np.tanh(x)
+    frames = [" ".join(lines_of(group)) for group in drawn(svg(tg.draw(np.sum(h))), "cluster")]
+    assert [frame.split() for frame in frames] == [["model"], ["encoder", "3", "→", "3"]]
+
+
+@needs_renderer
+def test_folded_blocks_say_what_they_are_and_have_a_double_border():
+    x = tg.Tensor(1.0, requires_grad=True)
+    for _ in range(100):
+        x = x * 1.01 + 1
+    tree = svg(tg.draw(x))
+    (folded,) = [group for group in drawn(tree, "node") if "more" in text_of(group)]
+    assert lines_of(folded) == ["× 99 more", "of the same structure", "198 operations"]
+    # One outline more than the box of an op has.
+    op = next(group for group in drawn(tree, "node") if text_of(group).startswith("multiply"))
+    outlines = [len(list(group.iter(f"{SVG}path"))) for group in (op, folded)]
+    assert outlines[1] == outlines[0] + 1
+    assert "folded: 198 of 200 operations" in text_of(drawn(tree, "graph")[0])
+
+
+@needs_renderer
+def test_the_first_nan_is_told_in_words_and_in_red():
+    x = tg.Tensor([-1.0, 0.5], requires_grad=True, name="x")
+    with np.errstate(invalid="ignore"):
+        y = np.sum(np.log(x) * 2)
+    tree = svg(tg.draw(y))
+    bad = next(group for group in drawn(tree, "node") if text_of(group).startswith("log"))
+    assert "first nan or inf: 1 of 2 entries" in text_of(bad)
+    strokes = {kind: set() for kind in ("log", "multiply", "sum")}
+    for group in drawn(tree, "node"):
+        for path in group.iter(f"{SVG}path"):
+            line = (path.get("stroke").lower(), path.get("stroke-dasharray"))
+            strokes.setdefault(text_of(group).split()[0], set()).add(line)
+    assert strokes["log"] == {(colors.BAD.lower(), None)}
+    for spoiled in ("multiply", "sum"):
+        ((stroke, dashes),) = strokes[spoiled]
+        assert stroke == colors.SPOILED.lower()
+        assert dashes
+
+
+# -- show= ------------------------------------------------------------------------------------
+
+
+def inspected():
+    x = tg.Tensor(np.linspace(0, 1, 12).reshape(3, 4), requires_grad=True, name="x")
+    with tg.inspect():
+        y = np.sum(np.exp(x) * 2)
+        y.backward()
+    return y
+
+
+@needs_renderer
+@pytest.mark.parametrize(
+    ("show", "pattern"),
+    [
+        ("dtype", r"^\(3, 4\) float64$"),
+        ("bytes", r"^96 B$"),
+        ("time", r"^[\d.]+ (µs|ms), [\d.]+ (µs|ms) back$"),
+        ("source", r"^test_draw\.py:\d+  y = np\.sum\(np\.exp\(x\) \* 2\)$"),
+        ("saved", r"^saved: out 96 B$"),
+        ("histogram", r"^1 [ ▁▂▃▄▅▆▇█]{16} 2\.7$"),
+    ],
+)
+def test_show_adds_lines(show, pattern):
+    y = inspected()
+    everything = [line.replace("\xa0", " ") for line in box_of(svg(tg.draw(y, show=SHOW)), "exp")]
+    lines = [line.replace("\xa0", " ") for line in box_of(svg(tg.draw(y, show=show)), "exp")]
+    plain = box_of(svg(tg.draw(y)), "exp")
+    assert [bool(re.search(pattern, line)) for line in lines].count(True) == 1
+    assert any(re.search(pattern, line) for line in everything)
+    assert not any(re.search(pattern, line) for line in plain)
+
+
+def test_what_was_not_recorded_cannot_be_shown_and_a_note_says_so():
+    loss, _ = scalar_graph()
+    (note,) = tg.draw(loss, show=["time", "source"]).view.notes
+    assert note == "time and source: not recorded.  Record the graph inside `with tg.inspect():`"
+    assert tg.draw(inspected(), show=["time", "source"]).view.notes == ()
+    assert tg.draw(loss, show=["dtype", "bytes", "saved", "histogram"]).view.notes == ()
+
+
+# -- arguments --------------------------------------------------------------------------------
 
 
 @needs_renderer
@@ -223,35 +221,90 @@ def test_a_leaf_alone(tensor):
 
 @pytest.mark.parametrize("wrong", [3.0, np.ones(3), None, [tg.Tensor(1.0)]])
 def test_anything_else_is_refused(wrong):
-    with pytest.raises(AutogradError, match=r"draw\(\) shows how a Tensor was computed, and got"):
+    message = rf"draw\(\) shows how a Tensor was computed, and got {type(wrong).__name__}\..*draw\(loss\)"
+    with pytest.raises(AutogradError, match=message):
         tg.draw(wrong)
 
 
-def test_all_text_has_contrast():
-    def luminance(color):
-        channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-        return np.dot([0.2126, 0.7152, 0.0722], linear)
+@pytest.mark.parametrize("show", ["dtpye", ["bytes", "dtpye"], ("dtpye",)])
+def test_another_show_is_refused(show):
+    with pytest.raises(ValueError, match=r"knows dtype, bytes, time, source, saved, histogram, and got 'dtpye'"):
+        tg.draw(tg.Tensor(1.0), show=show)
 
-    for ink in (dot.INK, dot.PALE, dot.GRADIENT):
-        for ground in ("#FFFFFF", *dot.FILLS.values()):
-            # WCAG 2 asks for 4.5:1.
-            assert (luminance(ground) + 0.05) / (luminance(ink) + 0.05) >= 4.5, (ink, ground)
+
+@pytest.mark.parametrize(("limit", "depth"), [(9, None), (0, 1), (-1, None), (150, -1)])
+def test_limits_that_leave_nothing_are_refused(limit, depth):
+    with pytest.raises(ValueError, match=rf"limit=10 or more boxes and depth=0 or more; got limit={limit}"):
+        tg.draw(tg.Tensor(1.0), limit=limit, depth=depth)
+
+
+# -- how it looks -----------------------------------------------------------------------------
+
+
+def test_parameters_differ_from_data_in_word_colour_and_form():
+    loss, _ = scalar_graph()
+    source = tg.draw(loss).source
+    parameter = next(line for line in source.splitlines() if "<B>a</B>" in line)
+    data = next(line for line in source.splitlines() if "<B>c</B>" in line)
+    assert "parameter" in parameter
+    assert "data" not in parameter
+    assert "data" in data
+    assert colors.FILLS["parameter"] in parameter
+    assert colors.FILLS["data"] in data
+    assert 'STYLE="ROUNDED"' in parameter
+    assert "ROUNDED" not in data
+
+
+@pytest.mark.parametrize(
+    ("array", "text"),
+    [
+        (np.array([]), "no entries"),
+        (np.full((4, 5), 7.0), "all 7"),
+        (np.r_[np.nan, np.inf, np.arange(8.0)], "2 of 10 not finite"),
+        (np.arange(20), "0 to 19"),
+        (np.arange(10) < 3, "30% True"),
+        (np.array([[1.5, 2], [3, 4]]), "[[1.5 2] [3 4]]"),
+        (np.float32(0.1), "0.1"),
+        # Mean and deviation of 0 .. 99: 49.5 and sqrt((100^2 - 1) / 12) = 28.87.
+        (np.arange(100.0), "50 ± 29"),
+        (np.tile(np.float16([40000, 60000]), 10), "50000 ± 10000"),
+    ],
+)
+def test_summaries(array, text):
+    assert words.summary(array) == text
+
+
+def luminance(color):
+    channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return np.dot([0.2126, 0.7152, 0.0722], linear)
+
+
+@pytest.mark.parametrize("ink", ["INK", "PALE", "GRADIENT", "BAD"])
+def test_all_text_has_contrast(ink):
+    text = getattr(colors, ink)
+    for ground in (colors.PAPER, colors.FRAME_FILL, colors.SPOILED_FILL, *colors.FILLS.values()):
+        # WCAG 2 asks for 4.5:1.
+        assert (luminance(ground) + 0.05) / (luminance(text) + 0.05) >= 4.5, (ink, ground)
 
 
 def test_colours_are_written_in_full():
-    colours = re.findall(r'(?:color|bgcolor)="([^"]*)"', tg.draw(network()).source, flags=re.IGNORECASE)
-    assert colours
-    assert all(re.fullmatch("#[0-9A-F]{6}", colour) for colour in colours)
+    with tg.scope("model"):
+        loss = network()
+    for tensor, options in [(loss, {}), (loss, {"backward": True, "show": SHOW})]:
+        source = tg.draw(tensor, **options).source
+        colours = re.findall(r'(?:color|bgcolor)="?([^" \]]*)', source, flags=re.IGNORECASE)
+        assert len(colours) > 20
+        assert all(re.fullmatch("#[0-9A-F]{6}", colour) for colour in colours), set(colours)
 
 
 # -- what it must not do ----------------------------------------------------------------------
 
 
 def snapshot(tensor):
+    slots = ("born", "inputs", "meta", "name", "value", "cotangent", "owner", "trace", "requires_grad", "shape")
     return [
-        [getattr(node, slot) for slot in ("born", "inputs", "meta", "name", "value", "cotangent", "owner")]
-        + [None if node.kept is None else [id(array) for array in node.kept]]
+        [getattr(node, slot) for slot in slots] + [None if node.kept is None else [id(array) for array in node.kept]]
         for node in tg.tape(tensor)
     ]
 
@@ -259,42 +312,42 @@ def snapshot(tensor):
 def test_drawing_changes_nothing():
     loss, (a, *_) = scalar_graph()
     before = snapshot(loss)
-    tg.draw(loss)
+    tg.draw(loss).to("dot")
+    tg.draw(loss, backward=True).to("dot")
     assert snapshot(loss) == before
+    assert a.grad is None
     loss.backward()
     before, gradient = snapshot(loss), a.grad
-    tg.draw(loss)
+    tg.draw(loss).to("dot")
     assert snapshot(loss) == before
     assert a.grad is gradient
     assert gradient.data == -24
 
 
-def test_drawing_keeps_nothing_alive():
+@pytest.mark.parametrize("backward", [False, True])
+def test_drawing_keeps_nothing_alive(no_collector, backward):
     loss, _ = scalar_graph()
     node = loss.node
     gone = weakref.ref(node)
-    picture = tg.draw(loss)
+    picture = tg.draw(loss, backward=backward)
     del loss, node, _
     assert gone() is None
     assert "loss" in picture.source
 
 
-def chain(n):
-    x = tg.Tensor(1.0, requires_grad=True)
-    for _ in range(n // 2):
-        x = x * 1.0001 + 0.0001
-    return x
+def test_an_optimizer_step_shows_in_the_leaf():
+    loss, (a, *_) = scalar_graph()
+    with tg.no_grad():
+        a -= 0.5
+    assert named(tg.draw(loss).view, "a").value.text == "1.5"
 
 
-def test_ten_thousand_ops_take_linear_time():
-    def seconds(tensor):
-        start = time.perf_counter()
-        picture = tg.draw(tensor)
-        return time.perf_counter() - start, len(picture.source)
+def test_the_text_grows_with_the_boxes_shown_and_not_with_the_graph():
+    def length(n):
+        x = tg.Tensor(1.0, requires_grad=True)
+        for i in range(n):
+            x = x * 1.0001 if i % 2 else np.sin(x)
+        return len(tg.draw(x).source)
 
-    small, large = chain(1000), chain(10_000)
-    took_small, length_small = min(seconds(small) for _ in range(3))
-    took_large, length_large = seconds(large)
-    assert length_large < 12 * length_small
-    # Quadratic work would take 100 times as long.
-    assert took_large < 40 * took_small
+    # Only the numbers in it get longer.
+    assert length(10_000) < length(1000) + 100

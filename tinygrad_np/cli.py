@@ -50,6 +50,10 @@ class _Recorder(Inspection):
         self._rules -= 1
         super().pulled(node, wanted, gradients)
 
+    def failed(self, node: Node) -> None:
+        self._rules -= 1
+        super().failed(node)
+
     def walked(self, roots: Sequence[tuple[Node, Any]], found: dict[Node, Any]) -> None:
         super().walked(roots, found)
         if self._rules:
@@ -104,7 +108,8 @@ def _graph(options: argparse.Namespace, arguments: list[str]) -> int:
     recorder = _run(options.script, arguments, options.step)
     if recorder.newest is None:
         raise AutogradError(
-            f"{options.script} recorded nothing: it has no tensor that requires grad, or computes inside no_grad()."
+            f"{options.script} recorded nothing: it has no tensor that requires grad, or computes inside no_grad(), "
+            "or in a thread of its own."
         )
     if 0 < recorder.passes < options.step:
         print(f"{options.script} has {recorder.passes} backward passes, and --step asks for number {options.step}: "

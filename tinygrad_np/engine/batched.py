@@ -12,8 +12,6 @@ to it everything lower is the same for all examples.
 
 from __future__ import annotations
 
-import os
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -24,8 +22,8 @@ import numpy as np
 
 from ..errors import BatchError, LoopWarning, ShapeError
 from .door import RULES, bare, function_name, is_tensor, rebuilt
+from .watch import user_frame
 
-_PACKAGE = os.path.dirname(os.path.dirname(__file__))
 levels = count(1)
 
 # The functions written with others that are running, lest one that gives up on a batch call itself.
@@ -234,13 +232,18 @@ def run_batched(function: Any, level: int, args: tuple, options: dict) -> Any:
     return one_by_one(_callable(function), level, args, options)
 
 
+def unbatched(value: Any) -> Any:
+    """The array with all examples behind a batch, or behind a tensor; any other value as it is."""
+    while isinstance(value, Batched) or is_tensor(value):
+        value = value.value if isinstance(value, Batched) else value.data
+    return value
+
+
 def warn_of_loop(what: str) -> None:
     """Say that vmap runs something once per example, at the line of the user's code that did."""
     if running.get() is None:
         return
-    frame, depth = sys._getframe(1), 2
-    while frame.f_back is not None and frame.f_code.co_filename.startswith((_PACKAGE, "<rule", np.__path__[0])):
-        frame, depth = frame.f_back, depth + 1
+    _, depth = user_frame()
     warnings.warn(f"vmap runs {what}", LoopWarning, depth)
 
 

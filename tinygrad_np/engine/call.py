@@ -49,7 +49,7 @@ import numpy as np
 from ..errors import AutogradError, DtypeError, NoRuleError, ShapeError
 from .batched import BATCH_RULES, Batched, at_one_level, run_batched
 from .door import bare, find_tensors, rebuilt, refuse_out
-from .tape import PROJECTION, SMALL, Node, births, leaf, recording
+from .tape import PROJECTION, SMALL, Node, births, held, leaf, recording
 from .tensor import Tensor, constant
 
 _UNPACK = """
@@ -78,7 +78,7 @@ _RECORD = """
     node.kept = kept
     node.meta = meta
     node.shape = shape = out.shape
-    node.value = out if out.size <= SMALL else None
+    node.value = out if type(out) is ndarray and out.base is None and out.size <= SMALL else held(out)
     node.dtype = dtype = out.dtype
     if dtype.kind != "f" and dtype.kind != "c":
         raise no_numbers(pattern.op, dtype)
@@ -327,6 +327,6 @@ def failed(op: Any, error: Exception, values: tuple, meta: tuple, options: dict)
 
 _ARRAYS = frozenset({np.ndarray, type(None)})
 _RECORDING = {"new": object.__new__, "Node": Node, "Tensor": Tensor, "births": births, "ndarray": np.ndarray,
-              "SMALL": SMALL, "asarray": np.asarray, "no_numbers": no_numbers}  # fmt: skip
+              "SMALL": SMALL, "held": held, "asarray": np.asarray, "no_numbers": no_numbers}  # fmt: skip
 # A tensor for `out`, with its entry on the tape: for calls that are not built from the template.
 record = build("def record(pattern, inputs, kept, meta, out, mode):" + _RECORD, dict(_RECORDING), "record")

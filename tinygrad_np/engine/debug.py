@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InPlaceError, NonFiniteError
+from .batched import unbatched
 from .door import bare
 from .tape import Node
 from .watch import Watcher, caller, trace_of, watching
@@ -74,6 +75,7 @@ def _checksum(value: Any) -> int:
         value = list(value.values())
     if isinstance(value, tuple | list):
         return hash(tuple(map(_checksum, value)))
+    value = unbatched(value)
     if not isinstance(value, np.ndarray | np.generic):
         return 0
     return zlib.crc32(np.ascontiguousarray(value).tobytes())
@@ -81,6 +83,7 @@ def _checksum(value: Any) -> int:
 
 def _refuse_nonfinite(value: Any, what: str) -> None:
     for array in value if isinstance(value, tuple | list) else (value,):
+        array = unbatched(array)
         if array is None or np.isfinite(array).all():
             continue
         array = np.asarray(array)

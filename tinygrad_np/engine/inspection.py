@@ -25,7 +25,8 @@ class Inspection(Profile):
         trace.line, trace.value = caller(), out
         if node.rule is PROJECTION:
             return
-        trace.seconds = self.latest
+        # The function of a checkpoint is no op.
+        trace.seconds = None if node.rule.op.kind == "function" else self.latest
         for x, argument in zip(node.inputs, self._arguments, strict=False):
             if isinstance(x, Node) and x.is_leaf:
                 trace_of(x).value = argument
@@ -37,7 +38,7 @@ class Inspection(Profile):
 
     def pulling(self, node: Node, g: Any) -> None:
         """Note the gradient that came back."""
-        trace_of(node).gradient = bare(g)
+        trace_of(node).gradient = _copied(g)
         super().pulling(node, g)
 
     def pulled(self, node: Node, wanted: tuple[int, ...], gradients: tuple) -> None:
@@ -52,7 +53,12 @@ class Inspection(Profile):
         """Note the gradients of leaves, also where they are returned and not put into .grad."""
         super().walked(roots, found)
         for node, gradient in found.items():
-            trace_of(node).gradient = bare(gradient)
+            trace_of(node).gradient = _copied(gradient)
+
+
+def _copied(g: Any) -> Any:
+    """A gradient that nobody writes into later; none of an op with several results."""
+    return None if isinstance(g, list) else bare(g).copy()
 
 
 @contextmanager

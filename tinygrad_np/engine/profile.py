@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from .batched import Batched
+from .batched import unbatched
 from .op import OPS, Op, Variadic
 from .tape import PROJECTION, Node
-from .tensor import Tensor
 from .watch import Watcher, watching
 
 profiling: ContextVar[Profile | None] = ContextVar("tinygrad_np.profiling", default=None)
@@ -105,6 +104,11 @@ class Profile(Watcher):
         row.gradient_bytes += sum(value.nbytes for value in _arrays(gradients))
         super().pulled(node, wanted, gradients)
 
+    def failed(self, node: Node) -> None:
+        """A rule has raised an error."""
+        self.row(node.rule.op.title).backward += self.leave()
+        super().failed(node)
+
     def ran(self, args: tuple) -> None:
         """The function of an op has run on these arguments."""
 
@@ -125,8 +129,7 @@ class Profile(Watcher):
 
 def _arrays(values: Any) -> Iterator[np.ndarray]:
     for value in values if isinstance(values, tuple | list) else (values,):
-        while isinstance(value, Batched | Tensor):
-            value = value.value if isinstance(value, Batched) else value.data
+        value = unbatched(value)
         if isinstance(value, tuple | list):
             yield from _arrays(value)
         elif isinstance(value, np.ndarray | np.generic):

@@ -109,6 +109,14 @@ class Node:
         return f"`{self.op_name}`{name} of shape {self.shape}" + str(self.trace or "")
 
 
+def held(array: Any) -> Any:
+    """A small array as a node holds on to it: a copy, if a large one may lie behind it; None for others."""
+    if type(array) is not np.ndarray or array.size > SMALL:
+        return None
+    whole = array.base is None or (type(array.base) is np.ndarray and array.base.size <= SMALL)
+    return array if whole else array.copy()
+
+
 def leaf(array: np.ndarray, requires_grad: bool = False, name: str | None = None) -> Node:
     """A node that no op made."""
     node = Node()

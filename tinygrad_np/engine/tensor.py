@@ -20,7 +20,7 @@ from .batched import Batched
 from .door import RULES, bare, call_without_rule, function_name, refuse_out, ufunc_inputs
 from .late import in_place, late
 from .protocols import PythonProtocols
-from .tape import Node, Owner, Tape, births, leaf, recording
+from .tape import SMALL, Node, Owner, Tape, births, leaf, recording
 from .walk import cast, pull_back
 
 # Threads that train the same parameters must not lose each other's gradients.
@@ -186,7 +186,10 @@ class Tensor(PythonProtocols):
             )
         if cotangent.dtype.kind not in ("fiubc" if self.dtype.kind == "c" else "fiub"):
             raise DtypeError(f"the cotangent of {self.describe()} holds real numbers, not {cotangent.dtype}.")
-        return conjugate(cotangent if cotangent.dtype == self.dtype else cotangent.astype(self.dtype))
+        if cotangent.dtype != self.dtype:
+            return conjugate(cotangent.astype(self.dtype))
+        # A small one stays on the tape, and its owner may write into it.
+        return conjugate(cotangent.copy() if cotangent.size <= SMALL else cotangent)
 
     def retain_grad(self) -> Tensor:
         """Keep this tensor's gradient too, although it is not a leaf.  Returns the tensor."""

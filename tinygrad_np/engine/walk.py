@@ -21,7 +21,7 @@ import numpy as np
 from ..errors import AutogradError, BackwardError, BatchError, RuleError
 from .batched import for_each_example
 from .door import bare
-from .tape import PROJECTION, SMALL, Node, ancestors, recording
+from .tape import PROJECTION, SMALL, Node, ancestors, held, recording
 
 Lift = Callable[[Any, Node], Any]
 """Turns an array and the node it came from into a tensor, so that what is done to it is recorded."""
@@ -135,7 +135,7 @@ def pull_back(
     found: dict[Node, Entry] = {}
     node: Any = None
     current: Entry | None = None
-    in_hook = False
+    in_hook = in_rule = False
     try:
         while current is not None or heap:
             node, g, ours = current or waiting.pop(-heappop(heap))
@@ -148,7 +148,7 @@ def pull_back(
                 in_hook = False
             if (owner is not None and owner.retains) if targets is None else node in targets:
                 # A leaf that is a root too may have been reached already.
-                found[node] = _add(found[node], g) if node in found else (node, g, ours)
+                found[node] = _add(found[node], g) if node in found else (node, g, ours and rule is None)
                 if targets is not None:
                     continue  # what lies behind one target is not moved by it: another may be there
             if rule is None:
@@ -157,9 +157,9 @@ def pull_back(
             if kept is None:
                 raise _used_up(node)
             if targets is None and type(g) is not list:
-                # What pictures show of the gradient: small arrays themselves, of large ones the size.
                 seen = g if lift is None else bare(g)
-                node.cotangent = seen if seen.size <= SMALL else root_mean_square(seen)
+                small = type(seen) is np.ndarray and seen.base is None and seen.size <= SMALL
+                node.cotangent = seen if small else _seen(seen)
             inputs = node.inputs
             if rule is PROJECTION:
                 if useful is None or inputs[0] in useful:
@@ -168,6 +168,7 @@ def pull_back(
             if special:
                 if watch is not None:
                     watch.pulling(node, g)
+                    in_rule = True
                 if useful is not None:
                     rule = rule.only(tuple(i for i in rule.wanted if inputs[i] in useful))
                 if lift is not None:
@@ -177,6 +178,7 @@ def pull_back(
             except BatchError:
                 pulled = for_each_example(rule.pull, g, kept, node)
             if watch is not None:
+                in_rule = False
                 watch.pulled(node, rule.wanted, pulled)
             if free:
                 node.kept = None
@@ -198,10 +200,10 @@ def pull_back(
                     _put(heap, waiting, entry)
             # At 10 MB an array it shows when these live on while the next rule allocates.
             g = d = seen = pulled = entry = kept = None  # type: ignore[assignment]
-    except AutogradError:
-        raise
     except Exception as error:
-        if in_hook:
+        if watch is not None and in_rule:
+            watch.failed(node)
+        if in_hook or isinstance(error, AutogradError):
             raise  # the user's own
         raise BackwardError(_failed("backward", node, error)) from error
     # The gradient of a leaf is complete only here.
@@ -214,10 +216,15 @@ def pull_back(
     return gradients
 
 
-def root_mean_square(g: Any) -> float:
-    """The size of a gradient; nan or inf if an entry is."""
+def _seen(g: Any) -> Any:
+    """What pictures show of a gradient: a small array itself, of a large one the size."""
     if type(g) is not np.ndarray:
-        return math.nan
+        return g if isinstance(g, np.generic) else None
+    return held(g) if g.size <= SMALL else root_mean_square(g)
+
+
+def root_mean_square(g: np.ndarray) -> float:
+    """The size of a gradient; nan or inf if an entry is."""
     # What a broadcast view repeats need not be read again.
     flat = g[tuple([slice(None) if step else slice(1) for step in g.strides])].ravel(order="K")
     total = np.vdot(flat, flat).real if flat.dtype.itemsize > 2 else 0.0

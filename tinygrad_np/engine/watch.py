@@ -12,9 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
 
+import numpy as np
+
 from .tape import Node, recording
 
-_PACKAGE = os.path.dirname(os.path.dirname(__file__))
+# Files of this package and of NumPy, and the text of generated functions.
+_OURS = (os.path.join(os.path.dirname(os.path.dirname(__file__)), ""), os.path.join(np.__path__[0], ""), "<rule")
 
 
 class Trace:
@@ -72,6 +75,11 @@ class Watcher:
         if self.outer is not None:
             self.outer.pulled(node, wanted, gradients)
 
+    def failed(self, node: Node) -> None:
+        """It has raised an error instead."""
+        if self.outer is not None:
+            self.outer.failed(node)
+
     def walked(self, roots: Sequence[tuple[Node, Any]], found: dict[Node, Any]) -> None:
         """A backward pass from these roots has found these gradients."""
         if self.outer is not None:
@@ -93,11 +101,17 @@ def watching(make: Callable[[Any], W]) -> Iterator[W]:
         recording.reset(token)
 
 
+def user_frame() -> tuple[Any, int]:
+    """The frame of the user's code that is running, and how many levels above the caller of this it is."""
+    frame, depth = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_OURS):
+        frame, depth = frame.f_back, depth + 1
+    return frame, depth
+
+
 def caller() -> str:
     """The line of the user's code that is running, as `file:line`."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith((_PACKAGE, "<rule")):
-        frame = frame.f_back
+    frame, _ = user_frame()
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 

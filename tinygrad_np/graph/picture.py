@@ -68,7 +68,8 @@ class Picture:
         return self.digraph.source
 
     def __repr__(self) -> str:
-        return f"<picture of {self.view.name or 'a tensor'}: {len(self.shown.boxes)} boxes>"
+        n = len(self.shown.boxes)
+        return f"<picture of {self.view.name or 'a tensor'}: {n} box{'es' if n != 1 else ''}>"
 
     def __str__(self) -> str:
         return self.to("text")
@@ -83,7 +84,7 @@ class Picture:
         >>> tg.draw(x * x).to("dot").startswith("digraph")
         True
         """
-        format = ENDINGS.get(format, format)
+        format = ENDINGS.get(format.lower(), format.lower())
         if not format or not format.isalnum():
             raise AutogradError(
                 f"{format!r} is no format of a picture: write one of {', '.join([*EXPORTERS, 'svg', 'png', 'pdf'])}."
@@ -99,7 +100,7 @@ class Picture:
         if not target.suffix:
             raise AutogradError(f"save({str(path)!r}) needs an ending that says the format, such as .html or .svg.")
         try:
-            content = self.to(target.suffix[1:].lower(), seconds)
+            content = self.to(target.suffix[1:], seconds)
         except RendererNotFound as error:
             target = target.with_suffix(".html")
             warnings.warn(f"{error}  Wrote {target} instead.", stacklevel=2)

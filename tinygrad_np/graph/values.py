@@ -72,6 +72,8 @@ def gradient(node: Node, owner: Any = None) -> Any:
     else:
         grad = node.cotangent
     # Inside the walk gradients of complex numbers are not conjugated.
+    if isinstance(grad, list):
+        return None  # of an op with several results, each of which shows its own
     return grad if grad is None or type(grad) is float else np.conj(plain(grad))
 
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+from ..engine.batched import Batched
 from ..engine.tape import ancestors, leaf
-from ..engine.tensor import Tensor
+from ..engine.tensor import Tensor, attached
 from ..errors import AutogradError
 from .differentiated import BackwardPass, backward_pass
 from .faults import faults
 from .groups import Branch, close, fold_rows, grown, numbered
 from .parts import Box, Group, View
 from .reader import Reader
+from .values import plain
 from .words import summary
 
 
@@ -39,6 +41,8 @@ def view(
             "computation on tensors: draw(loss).  Only Tensor(..., requires_grad=True) and what is computed from "
             "it has a graph."
         )
+    if type(tensor.data) is Batched:
+        tensor = attached(plain(tensor.data), tensor.node)  # inside vmap: the first example
     start = tensor.node or leaf(tensor.data)
     nodes = ancestors([start])
     back = backward_pass(tensor) if backward else BackwardPass()
