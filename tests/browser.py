@@ -8,7 +8,7 @@ import pytest
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, which drives a browser")
 
-from tinygrad_np.graph.html import to_html  # noqa: E402
+from tinygrad_np.graph.export.html import to_html  # noqa: E402
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 

@@ -104,7 +104,7 @@ def hostile():
                 code=text, dtype=text, saved=((text, 1),), value=values(text), grad=values(text))
         for box, text in zip(view.boxes, evil, strict=True)
     ]  # fmt: skip
-    arrows = [replace(arrow, order=evil[0], part=evil[1], dtype=evil[2]) for arrow in view.arrows]
+    arrows = [replace(arrow, role=evil[0], part=evil[1], dtype=evil[2]) for arrow in view.arrows]
     groups = [view.groups[0], replace(view.groups[1], label=evil[0], detail=evil[2])]
     return View(evil[0], evil[1], (evil[2],), boxes, arrows, groups)
 

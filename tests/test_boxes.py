@@ -14,9 +14,9 @@ from tinygrad_np.graph.view import view
     ("function", "details"),
     [
         (lambda x: x * 2.0, "x * 2"),
-        (lambda x: 2 - x, "2 - x"),
-        (lambda x: x**2, "x ** 2"),
-        (lambda x: np.maximum(x, 0), "(x, 0)"),
+        (lambda x: 2 - x, "2 − x"),
+        (lambda x: x**2, "x²"),
+        (lambda x: np.maximum(x, 0), "maximum(x, 0)"),
         (lambda x: np.sum(x, axis=-1, keepdims=True), "axis=-1, keepdims=True"),
         (lambda x: np.sum(x, None), None),
         (lambda x: np.sum(x, axis=None, keepdims=False), None),
@@ -79,12 +79,12 @@ def test_the_arrows_say_which_input_is_which():
     a, b = (tg.Tensor(np.eye(2), requires_grad=True) for _ in range(2))
     seen = view(np.exp(a) - np.exp(b))
     box = op(seen, "subtract")
-    words = [arrow.order for arrow in into(seen, box)]
+    words = [arrow.role for arrow in into(seen, box)]
     assert len(set(words)) == 2
     assert box.formula == "{} − {}".format(*words)
     a.name, b.name = "a", "b"
     seen = view(a @ b)
-    assert [arrow.order for arrow in into(seen, op(seen, "matmul"))] == ["", ""]
+    assert [arrow.role for arrow in into(seen, op(seen, "matmul"))] == ["", ""]
 
 
 def test_relu_says_how_many_units_are_off():

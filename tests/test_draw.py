@@ -9,7 +9,8 @@ from drawing import SVG, drawn, lines_of, named, needs_renderer, network, scalar
 
 import tinygrad_np as tg
 from tinygrad_np.errors import AutogradError
-from tinygrad_np.graph import colors, words
+from tinygrad_np.graph import words
+from tinygrad_np.graph.export import colors
 from tinygrad_np.graph.parts import SHOW
 
 

@@ -112,7 +112,7 @@ def test_every_string_of_a_box_an_arrow_and_a_frame_is_text(name):
         strings |= {"place": text, "code": text, "saved": ((text, 8),), "value": value, "grad": value}
         kinds = ["parameter", "data", "op", "folded", "result"]
         boxes = [Box(i, kind, text, **strings) for i, kind in enumerate(kinds)]
-        arrows = [Arrow(i, i + 1, (2,), order=text, part=text, rms=1.0) for i in range(4)]
+        arrows = [Arrow(i, i + 1, (2,), role=text, part=text, rms=1.0) for i in range(4)]
         view = View(text, text, (text,), boxes, arrows, [Group(0, 0, "root")])
         return svg(Picture(view, text, SHOW))
 

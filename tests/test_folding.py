@@ -7,7 +7,7 @@ import pytest
 from drawing import named
 
 import tinygrad_np as tg
-from tinygrad_np.graph import groups, reader
+from tinygrad_np.graph.reading import groups, reader
 from tinygrad_np.graph.view import view
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import tinygrad_np as tg
+from tinygrad_np.graph.export.mermaid import to_mermaid
 from tinygrad_np.graph.fold import folded
-from tinygrad_np.graph.mermaid import to_mermaid
 from tinygrad_np.graph.parts import Arrow, Box, Group, Summary, View
 from tinygrad_np.graph.view import view
 
@@ -54,8 +54,8 @@ def network():
         Box(5, "result", "loss", "loss", (), F, value=Summary("2.9257"), grad=Summary("1")),
     ]  # fmt: skip
     arrows = [
-        Arrow(0, 2, (2, 4), F, order="1st", needs_grad=False),
-        Arrow(1, 2, (4, 3), "float32", order="2nd", rms=0.0731, total=True),
+        Arrow(0, 2, (2, 4), F, role="1st", needs_grad=False),
+        Arrow(1, 2, (4, 3), "float32", role="2nd", rms=0.0731, total=True),
         Arrow(2, 9, (2, 3), F, rms=0.055),
         Arrow(9, 4, None, count=2),
         Arrow(4, 5, (), F, rms=1.0),
@@ -196,7 +196,7 @@ def named(name):
         Box(2, "folded", text=name, details=(name,)),
         Box(3, "result", name, name, (1,), F, value=Summary(name)),
     ]
-    arrows = [Arrow(0, 1, (1,), name, part=name, order=name), Arrow(1, 2, (1,), F, part=name), Arrow(2, 3)]
+    arrows = [Arrow(0, 1, (1,), name, part=name, role=name), Arrow(1, 2, (1,), F, part=name), Arrow(2, 3)]
     return View(name, name, (name,), boxes, arrows, [Group(1, 0, "scope", name, name)])
 
 

@@ -14,7 +14,7 @@ import pytest
 from browser import browser, check_geometry, keys_of, open_page, seen, text_of  # noqa: F401
 
 import tinygrad_np as tg
-from tinygrad_np.graph.html import to_html
+from tinygrad_np.graph.export.html import to_html
 from tinygrad_np.graph.view import view
 
 

@@ -12,8 +12,8 @@ from test_ops import DIFFERENTIABLE, Case
 import tinygrad_np as tg
 from tinygrad_np.engine.op import OPS, elementwise, op
 from tinygrad_np.engine.tape import ancestors, leaf
-from tinygrad_np.graph import rules, typeset
-from tinygrad_np.graph.rules import backward_rules, formula
+from tinygrad_np.graph import rules
+from tinygrad_np.graph.rules import backward_rules, formula, typeset
 
 LONGEST = 84
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import tinygrad_np as tg
+from tinygrad_np.graph.export.text import to_table, to_text
 from tinygrad_np.graph.fold import folded
 from tinygrad_np.graph.parts import Arrow, Box, Group, Summary, View
-from tinygrad_np.graph.text import to_table, to_text
 from tinygrad_np.graph.view import view
 
 F = "float64"
@@ -222,9 +222,9 @@ def test_a_leaf_alone():
 
 def test_the_order_is_told_where_no_formula_does():
     boxes = [Box(0, "data", "x", shape=(), dtype=F), Box(1, "op", text="f")]
-    assert "x data, 2nd" in to_text(View("y", "1", boxes=boxes, arrows=[Arrow(0, 1, order="2nd")]))
+    assert "x data, 2nd" in to_text(View("y", "1", boxes=boxes, arrows=[Arrow(0, 1, role="2nd")]))
     boxes[1] = replace(boxes[1], formula="f(2, x)")
-    assert "2nd" not in to_text(View("y", "1", boxes=boxes, arrows=[Arrow(0, 1, order="2nd")]))
+    assert "2nd" not in to_text(View("y", "1", boxes=boxes, arrows=[Arrow(0, 1, role="2nd")]))
 
 
 # -- groups -----------------------------------------------------------------------------------
@@ -301,7 +301,7 @@ def test_hostile_names_stay_on_their_line(write, name):
             Box(1, "op", name, name, (1,), F, name, name, (name,), (name,), saved=((name, 8),), place=name, group=1),
             Box(2, "result", name, name, (1,), F),
         ]
-        arrows = [Arrow(0, 1, (1,), F, part=name, order=name), Arrow(1, 2, (1,), F, part=name)]
+        arrows = [Arrow(0, 1, (1,), F, part=name, role=name), Arrow(1, 2, (1,), F, part=name)]
         return write(View(name, name, (name,), boxes, arrows, [Group(1, 0, "scope", name, name)]), name)
 
     text = drawn(name)

@@ -19,7 +19,7 @@ from .engine.watch import watching
 from .errors import AutogradError
 from .graph import draw
 from .graph.parts import SHOW
-from .graph.values import plain
+from .graph.reading.values import plain
 
 
 class _Enough(BaseException):

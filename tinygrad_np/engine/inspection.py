@@ -73,8 +73,8 @@ def inspect() -> Iterator[None]:
     >>> with tg.inspect():
     ...     y = np.sum(np.sqrt(x) * 3)
     ...     y.backward()
-    >>> [box.value.text for box in tg.draw(y).view.boxes if box.kind == "op"]
-    ['[1 2]', '[3 6]', '9']
+    >>> [box.value.text for box in tg.draw(y).view.boxes if box.value]
+    ['[1 4]', '[1 2]', '[3 6]', '9']
     """
     with watching(Inspection) as inspection, measuring(inspection):
         yield

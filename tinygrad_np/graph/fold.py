@@ -79,10 +79,10 @@ def _merged(arrows: list[Arrow], shown: dict[int, int]) -> list[Arrow]:
             continue
         # What is said at an end stays where that end is drawn itself.
         part = arrow.part if source == arrow.source else ""
-        order = arrow.order if target == arrow.target else ""
+        role = arrow.role if target == arrow.target else ""
         whole = source == arrow.source and target == arrow.target
-        key = (source, target, part, order, i if whole else None)
-        moved = replace(arrow, source=source, target=target, part=part, order=order)
+        key = (source, target, part, role, i if whole else None)
+        moved = replace(arrow, source=source, target=target, part=part, role=role)
         found[key] = _together(found[key], moved) if key in found else moved
     return list(found.values())
 

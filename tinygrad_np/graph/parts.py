@@ -76,7 +76,7 @@ class Arrow:
     """A value on its way from one box into another, and the size of the gradient on its way back.
 
     `shape` is None for a folded arrow that stands for values of several shapes; `count` is how many it stands for.
-    `order` is what the formula calls an input that has no name, where the op has several; `part` says which
+    `role` is what the formula calls an input that has no name, where the op has several; `part` says which
     result of an op with several it is, by its name or its number in brackets.  `rms` is the root mean square
     of the gradient; `total` says that it is summed over all uses of the source.  `needs_grad` is False where
     no gradient ever comes back.
@@ -86,7 +86,7 @@ class Arrow:
     target: int
     shape: tuple | None = ()
     dtype: str = ""
-    order: str = ""
+    role: str = ""
     part: str = ""
     rms: float | None = None
     total: bool = False

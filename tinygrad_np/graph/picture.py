@@ -14,13 +14,13 @@ from typing import Any
 import graphviz
 
 from ..errors import AutogradError
-from .dot import to_dot
+from .export.dot import to_dot
+from .export.html import to_html
+from .export.mermaid import to_mermaid
+from .export.text import to_table, to_text
 from .fold import folded
-from .html import to_html
-from .mermaid import to_mermaid
 from .parts import View
 from .render import RendererNotFound, RenderError, rendered
-from .text import to_table, to_text
 
 NOTEBOOK_BYTES, NOTEBOOK_SECONDS = 2_000_000, 20.0
 """What a notebook is given as svg: larger pictures, and slower ones, make it heavy."""

@@ -12,12 +12,12 @@ from ..engine.batched import Batched
 from ..engine.tape import ancestors, leaf
 from ..engine.tensor import Tensor, attached
 from ..errors import AutogradError
-from .differentiated import BackwardPass, backward_pass
-from .faults import faults
-from .groups import Branch, close, fold_rows, grown, numbered
 from .parts import Box, Group, View
-from .reader import Reader
-from .values import plain
+from .reading.differentiated import BackwardPass, backward_pass
+from .reading.faults import faults
+from .reading.groups import Branch, close, fold_rows, grown, numbered
+from .reading.reader import Reader
+from .reading.values import plain
 from .words import summary
 
 
@@ -89,12 +89,11 @@ def _brought_in(boxes: list[Box], reader: Reader, groups: list[Group]) -> list[B
     computed = {arrow.target for arrow in reader.arrows if boxes[arrow.source].kind == "op"}
 
     def outside(group: int) -> int:
-        around = group
-        while groups[around].kind == "scope":
+        around, kinds = group, []
+        while groups[around].kind == "scope" and not groups[around].closed:
             around = groups[around].parent
-        return (
-            groups[group].parent if groups[group].kind == "scope" and groups[around].kind in ("root", "pass") else group
-        )
+            kinds.append(groups[around].kind)
+        return groups[group].parent if kinds and kinds[-1] in ("root", "pass") else group
 
     return [
         replace(box, group=outside(box.group))

@@ -12,7 +12,7 @@ function fillLegend(element, visible, graph) {
     [edges.some((edge) => edge.total && edge.rms !== null), "gradient", "Σ sum over all uses"],
     [shown.some((box) => box.rules.length), "gradient", "dx = … backward rule, g the gradient of the result"],
     [edges.some((edge) => edge.count > 1), "", "× 3 arrows together"],
-    [edges.some((edge) => edge.order), "", "a before a shape: the input's letter in the formulas"],
+    [edges.some((edge) => edge.role), "", "a before a shape: the input's letter in the formulas"],
     [edges.some((edge) => edge.part), "", "[0]: which result"],
     [edges.some((edge) => edge.cross), "", "dashed: used by the backward pass"],
     [shown.some((box) => `${box.value?.text}${box.grad?.text}`.includes("±")), "", "mean ± standard deviation"],

@@ -6,10 +6,10 @@ import json
 import re
 from collections.abc import Iterator
 
+from ..parts import Arrow, Box, View
+from ..words import cleaned
 from .colors import BAD, BORDERS, FILLS, INK, KINDS, PAPER, SPOILED, SPOILED_FILL
-from .parts import Arrow, Box, View
 from .text import LINE, Index, coming_back, computed, group_title, heading, shape, shown, title_of, troubles, words
-from .words import cleaned
 
 LONGEST = 50_000
 """Mermaid draws no text longer than this."""
@@ -169,7 +169,7 @@ class _Chart:
         first, *formula = computed(box) if "formula" in self.left else [title_of(box)]
         lines = [_bold(first), *map(escaped, formula)]
         if "details" in self.left or box.kind == "folded":
-            lines += map(escaped, box.details)
+            lines += [escaped(line) for line in box.details if line != box.formula]
         if "rules" in self.left:
             lines += map(escaped, box.rules)
         return [*lines, *self._numbers(box)]
@@ -183,7 +183,7 @@ class _Chart:
         return found
 
     def _arrow(self, arrow: Arrow) -> str:
-        about = [arrow.part, arrow.order, shape(arrow), f"× {arrow.count}" if arrow.count > 1 else ""]
+        about = [arrow.part, arrow.role, shape(arrow), f"× {arrow.count}" if arrow.count > 1 else ""]
         label = _lines(" ".join(escaped(word) for word in about if word), escaped(coming_back(arrow)))
         line = "-->" if arrow.needs_grad else "-.->"
         return f"box{arrow.source} {line}" + (f'|"{label}"|' if label else "") + f" box{arrow.target}"

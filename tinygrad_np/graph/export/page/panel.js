@@ -57,7 +57,7 @@ class Panel {
         .flatMap(([name, value]) => [h("dt", {}, [name]), h("dd", {}, [value])])) : null,
       section("Forward", box.formula ? [h("pre", { class: "formula" }, [box.formula])] : []),
       section("Backward", box.rules.map((rule) => h("pre", { class: "rule" }, [rule]))),
-      section("Details", box.details.map((line) => h("p", {}, [line]))),
+      section("Details", box.details.filter((line) => line !== box.formula).map((line) => h("p", {}, [line]))),
       summary("Value", box.value),
       summary("Gradient", box.grad),
       section("Saved for the backward pass", box.saved.map(([name, bytes]) => h("p", {}, [`${name}: ${memory(bytes)}`]))),

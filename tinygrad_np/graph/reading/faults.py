@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from dataclasses import replace
 
-from .parts import Arrow, Box
+from ..parts import Arrow, Box
 
 UNKNOWN = "not all values are kept: record inside tg.inspect() to see where the first nan or inf arose"
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .rule_call import Call, along, axes_named, fitted, value_text
-from .words import argument, number
+from ..words import argument, number
+from .calls import Call, along, axes_named, fitted, value_text
 
 _BASIC = (int, slice, np.integer, type(None), EllipsisType)
 

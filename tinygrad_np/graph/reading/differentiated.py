@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.tape import Node, ancestors, recording
-from ..engine.tensor import Tensor, as_tensor, attached, lifted
-from ..engine.walk import pull_back
-from ..engine.watch import Watcher, trace_of
-from ..errors import BackwardError
+from ...engine.tape import Node, ancestors, recording
+from ...engine.tensor import Tensor, as_tensor, attached, lifted
+from ...engine.walk import pull_back
+from ...engine.watch import Watcher, trace_of
+from ...errors import BackwardError
 
 
 @dataclass

@@ -14,7 +14,7 @@ from functools import cache
 from types import CodeType, ModuleType
 from typing import Any
 
-from .words import number
+from ..words import number
 
 PACKAGE = __name__.partition(".")[0]
 # What helpers of the package do, without their care for zeros, dtypes and speed.

@@ -17,9 +17,9 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from .parts import Arrow, Box, Group, Summary, View
+from ..parts import Arrow, Box, Group, Summary, View
+from ..words import NAME, cleaned, size
 from .text import heading
-from .words import NAME, cleaned, size
 
 LINE, HEADING = 160, 400
 """Formulas, source lines and other long texts are cut to so many characters, and lines of the heading."""
@@ -104,7 +104,7 @@ def _arrow(arrow: Arrow) -> dict[str, Any]:
         arrow,
         shape=_shape(arrow.shape),
         dtype=cleaned(arrow.dtype),
-        order=cleaned(arrow.order),
+        role=cleaned(arrow.role),
         part=cleaned(arrow.part),
         rms=rms,
     )

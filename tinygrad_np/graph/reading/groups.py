@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .parts import Box, Group
+from ..parts import Box, Group
 
 FEW = 40
 """Graphs of up to so many boxes are shown as they are, but for long rows of equal scopes."""
@@ -212,19 +212,20 @@ def _drawn(item: Any, weights: dict[int, int]) -> int:
 
 
 def _hide_middle(root: Branch, weights: dict[int, int], limit: int) -> bool:
-    """Put the middle of the longest branch in view into a closed branch; False if there is none to be put there."""
-    open_branches = [root, *(b for b in _open(root) if b.kind != "middle")]
-    longest = max(open_branches, key=lambda b: sum(_drawn(item, weights) for item in b.items))
-    sizes = np.array([_drawn(item, weights) for item in longest.items])
-    room = max(int(sizes.sum()) - (visible(root, weights) - limit) - 1, 2)
-    head = int(np.searchsorted(sizes.cumsum(), room // 2, side="right"))
-    tail = len(sizes) - int(np.searchsorted(sizes[::-1].cumsum(), room - room // 2, side="right"))
-    head, tail = max(head, 1), min(tail, len(sizes) - 1)
-    if tail - head < 2:
-        return False
-    hidden = Branch("middle", "the middle of the graph", closed=True, items=longest.items[head:tail])
-    longest.items[head:tail] = [hidden]
-    return True
+    """Put the middle of the longest branch in view that has one into a closed branch; False if there is none."""
+    in_view = [root, *(branch for branch in _open(root) if branch.kind != "middle")]
+    excess = visible(root, weights) - limit
+    for branch in sorted(in_view, key=lambda branch: -visible(branch, weights)):
+        sizes = np.array([_drawn(item, weights) for item in branch.items])
+        room = max(int(sizes.sum()) - excess - 1, 2)
+        head = int(np.searchsorted(sizes.cumsum(), room // 2, side="right"))
+        tail = len(sizes) - int(np.searchsorted(sizes[::-1].cumsum(), room - room // 2, side="right"))
+        head, tail = max(head, 1), min(tail, len(sizes) - 1)
+        if sizes[head:tail].sum() > 1:
+            hidden = Branch("middle", "the middle of the graph", closed=True, items=branch.items[head:tail])
+            branch.items[head:tail] = [hidden]
+            return True
+    return False
 
 
 def _open(branch: Branch) -> Iterator[Branch]:

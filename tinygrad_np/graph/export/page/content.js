@@ -147,7 +147,7 @@ function headerCells(group) {
 /** What stands on an arrow: the shape, and below it the gradient that comes back. */
 function labelOf(edge, graph) {
   if (edge.cross) return null;
-  const words = [edge.part, edge.order].filter(Boolean).join(" ");
+  const words = [edge.part, edge.role].filter(Boolean).join(" ");
   const bundle = edge.count > 1 ? `× ${edge.count}` : "";
   const shape = [edge.shape, dtypeWords(edge.dtype, graph), bundle].filter(Boolean).join(" ");
   const gradient = edge.rms === null ? "" : `${edge.total ? "Σ " : ""}${edge.rms}`;

@@ -1,8 +1,8 @@
 """What an op computed, and how its gradient goes back, in the reader's words.
 
 The notation is NumPy's, with ᵀ for the last two axes swapped; `g` is the gradient that comes in, of the shape of the
-result, and `out` the result.  Most texts are those of the rules themselves, read from their source; `rule_words` has
-those that could not be read so, `rule_shapes` those that depend on shapes.  Of complex numbers, `g` is the
+result, and `out` the result.  Most texts are those of the rules themselves, read from their source; `tables` has
+those that could not be read so, `shapes` those that depend on shapes.  Of complex numbers, `g` is the
 unconjugated one that rules compute with.
 """
 
@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.tape import PROJECTION, Node
-from .rule_call import Call, along, fitted, value_text, words
-from .rule_shapes import BY_SHAPE
-from .rule_words import FORMULAS, GRADIENTS, SLOPES, WORDS
+from ...engine.tape import PROJECTION, Node
+from ..words import cut, number
+from .calls import Call, along, fitted, value_text, words
+from .shapes import BY_SHAPE
+from .tables import FORMULAS, GRADIENTS, SLOPES, WORDS
 from .typeset import PACKAGE, fill, folded, template, template_of
-from .words import cut, number
 
 WIDE = 70
 """Lines are not longer, as long as the names are short."""

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.tape import Node
-from .parts import Box, Summary
-from .rules import backward_rules, formula
-from .words import argument, index, number
+from ...engine.tape import Node
+from ..parts import Box, Summary
+from ..rules import backward_rules, formula
+from ..words import argument, index, number
 
 SYMBOLS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**", "matmul": "@"}
 _SPARE = "hvwz"
@@ -28,12 +28,15 @@ def op_box(
     """
     op, trace = node.rule.op, node.trace
     several = has_parts(node)
+    written = formula(node, names)
+    # Which number stands where is said by the formula.
+    said = (written,) if numbers(inputs) else ()
     place, code = ("", "") if trace is None else source_line(trace.line)
     return Box(
         0, "op", node.name, "", () if several else node.shape, "" if several else str(node.dtype),
         f"{op.name} {SYMBOLS[op.name]}" if op.name in SYMBOLS else op.name,
-        formula(node, names), tuple(backward_rules(node, names)),
-        (*numbers(op, inputs), *metadata(node), *broadcasts(node), *remarks(op, out)),
+        written, tuple(backward_rules(node, names)),
+        (*said, *metadata(node), *broadcasts(node), *remarks(op, out)),
         None if several else value, None if several else grad, saved(node, names), place, code,
         None if trace is None else trace.seconds, None if trace is None else trace.back_seconds,
         nbytes=0 if several else nbytes(node.shape, node.dtype),
@@ -72,7 +75,7 @@ def source_line(line: str | None) -> tuple[str, str]:
 def likeness(node: Node, inputs: Sequence[Any]) -> tuple:
     """What two ops have in common that may stand for each other in a row of equal blocks."""
     name = "".join(character for character in node.name or "" if not character.isdigit())
-    return (node.rule.op.name, *numbers(node.rule.op, inputs), *metadata(node), node.shape, node.dtype, name)
+    return (node.rule.op.name, *numbers(inputs), *metadata(node), node.shape, node.dtype, name)
 
 
 def input_names(op: Any, inputs: Sequence[Any], others: Collection[str] = ()) -> list[str]:
@@ -121,19 +124,10 @@ def _free(name: str, taken: set[str]) -> str:
 # -- one line each ------------------------------------------------------------------------------
 
 
-def numbers(op: Any, inputs: Sequence[Any]) -> list[str]:
-    """The plain numbers among the inputs, in their places: `2 - □`, and `(□, 0)` of a function."""
-    plain = [not isinstance(x, Node) for x in inputs]
-    if not any(p and x is not None for p, x in zip(plain, inputs, strict=True)):
-        return []
-    words = ["None" if x is None else number(x) if p else _slot(x) for p, x in zip(plain, inputs, strict=True)]
-    symbol = SYMBOLS.get(op.name)
-    return [f" {symbol} ".join(words) if symbol else f"({', '.join(words)})"]
-
-
-def _slot(node: Node) -> str:
-    """What stands for an input beside a number: its name if it is a word, else an empty slot."""
-    return node.name if node.name and is_word(node.name) else "□"
+def numbers(inputs: Sequence[Any]) -> tuple:
+    """The plain numbers among the inputs, with None in the places of the others."""
+    found = tuple(None if isinstance(x, Node) else x for x in inputs)
+    return found if any(x is not None for x in found) else ()
 
 
 def metadata(node: Node) -> list[str]:

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.tape import PROJECTION, Node
-from ..engine.tensor import Tensor
+from ...engine.tape import PROJECTION, Node
+from ...engine.tensor import Tensor
+from ..parts import Arrow, Box, Summary
 from .boxes import input_names, is_word, leaf_box, likeness, op_box
-from .parts import Arrow, Box, Summary
 from .values import contribution, gradient, known_values, magnitude, summarized
 
 DETAILED = 2000
@@ -37,6 +37,7 @@ class Reader:
         self.same_as: dict[int, Node] = {}
         """Nodes by the id of their array: who they are that came into the backward pass as bare arrays."""
         self._detailed = len(nodes) <= DETAILED
+        self._transposed: dict[Any, str] = {}
         self._known = known_values(nodes, tensor)
         self._uses = Counter(x for node in nodes for x in {x for x in node.inputs if isinstance(x, Node)})
         # How many gradients are added up for each node.
@@ -50,7 +51,11 @@ class Reader:
 
     def remember_arrays(self, nodes: Iterable[Node]) -> None:
         """Let bare arrays that come later be known for those of `nodes`."""
-        self.same_as = {id(self._known[node]): node for node in nodes if node in self._known}
+        known = [(node, self._known[node]) for node in nodes if node in self._known]
+        self.same_as = {id(array): node for node, array in known}
+        self._transposed = {
+            _layout(np.transpose(array)): node.name for node, array in known if node.name and node.shape[1:]
+        }
 
     def leaves(self) -> dict[int, list[Box]]:
         """The leaves beside each op, by the number of its box."""
@@ -85,8 +90,8 @@ class Reader:
         for i, x in enumerate(inputs):
             if isinstance(x, Node):
                 # One input that has no name needs none on its arrow.
-                order = names[i] if len(sources) > 1 and x.name != names[i] else ""
-                self.arrows.append(self._arrow(x, number, order, beside, contribution(node, i)))
+                role = names[i] if len(sources) > 1 and x.name != names[i] else ""
+                self.arrows.append(self._arrow(x, number, role, beside, contribution(node, i)))
 
     def add_leaf(self, node: Node, scope: Any = None, backward: bool = False) -> int:
         """The box of a leaf for one of its uses; its number."""
@@ -139,10 +144,8 @@ class Reader:
 
     def _leaf_name(self, node: Node) -> str | None:
         """The name of a leaf; of a bare array in the backward pass that is another one transposed, that one's."""
-        whose = self.same_as.get(id(getattr(self._known.get(node), "base", None))) if self.same_as else None
-        if node.name or whose is None or len(node.shape) < 2 or node.shape != whose.shape[::-1]:
-            return node.name
-        return f"{whose.name}ᵀ" if whose.name else None
+        whose = self._transposed.get(_layout(self._known[node])) if node in self._known else None
+        return node.name if node.name or whose is None else f"{whose}ᵀ"
 
     def _inlined(self, node: Node) -> Any:
         """A single number that has no name stands in the formula; any other node as it is."""
@@ -152,19 +155,26 @@ class Reader:
 
     # -- arrows -------------------------------------------------------------------------------
 
-    def _arrow(self, source: Node, target: int, order: str, beside: dict[Node, int], rms: float | None) -> Arrow:
+    def _arrow(self, source: Node, target: int, role: str, beside: dict[Node, int], rms: float | None) -> Arrow:
         """An arrow from `source`; one result of an op with several comes from the op itself."""
         origin, part = source, ""
         if source.rule is PROJECTION:
-            origin, part = source.inputs[0], source.name or f"[{source.meta}]"
+            origin, several = source.inputs[0], len(source.inputs[0].shape) > 1
+            part = source.name or (f"[{source.meta}]" if several else "")
         total = False
         if rms is None and source.requires_grad and not self.boxes[target].backward:
             rms = magnitude(gradient(source))
             total = rms is not None and self._terms[source] > 1
         start = beside[origin] if origin in beside else self._number[origin]
         return Arrow(
-            start, target, source.shape, str(source.dtype), order, part, rms, total, needs_grad=source.requires_grad
+            start, target, source.shape, str(source.dtype), role, part, rms, total, needs_grad=source.requires_grad
         )
+
+
+def _layout(array: Any) -> tuple:
+    """Which memory an array shows, and how."""
+    about = np.asarray(array).__array_interface__
+    return about["data"][0], about["shape"], about["strides"] or np.asarray(array).strides
 
 
 def _path(scopes: list[Any], name: str | None) -> str:

@@ -7,7 +7,7 @@ const BOX = {
   saved: [], place: "", code: "", seconds: null, back_seconds: null, bad: false, tainted: false, size: 0, nbytes: 0,
   uses: 1, same: null, group: ROOT, backward: false,
 };
-const ARROW = { shape: "", dtype: "", order: "", part: "", rms: null, total: false, count: 1, needs_grad: true };
+const ARROW = { shape: "", dtype: "", role: "", part: "", rms: null, total: false, count: 1, needs_grad: true };
 const GROUP = { label: "", detail: "", count: 1, ops: 0, parameters: 0, closed: false };
 
 const isLeaf = (node) => node.kind === "parameter" || node.kind === "data";
@@ -125,7 +125,7 @@ function merged(edge) {
   const oneSource = arrows.every((arrow) => arrow.source === first.source && arrow.total && arrow.rms === first.rms);
   const several = arrows.length > 1;
   return {
-    ...edge, shape: all("shape"), dtype: all("dtype"), part: all("part"), order: several ? "" : first.order,
+    ...edge, shape: all("shape"), dtype: all("dtype"), part: all("part"), role: several ? "" : first.role,
     rms: !several || oneSource ? first.rms : null, total: first.total,
     count: arrows.reduce((sum, arrow) => sum + arrow.count, 0),
     needsGrad: arrows.some((arrow) => arrow.needs_grad), cross: edge.source.backward !== edge.target.backward,

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.tape import Node
-from .words import argument, index, number
+from ...engine.tape import Node
+from ..words import argument, index, number
 
 _FEW = 6
 """Arrays of indices of up to this many entries are written out."""

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.batched import Batched
-from ..engine.tape import Node
-from ..engine.tensor import Tensor
-from ..engine.walk import root_mean_square
-from .parts import Summary
-from .words import size, summary
+from ...engine.batched import Batched
+from ...engine.tape import Node
+from ...engine.tensor import Tensor
+from ...engine.walk import root_mean_square
+from ..parts import Summary
+from ..words import size, summary
 
 BINS, PIXELS, SAMPLE = 16, 28, 10_000
 """Steps of a histogram, the longest side of an image, and of how many entries a histogram is made."""

@@ -6,9 +6,9 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 
+from ..parts import Arrow, Box, Group, Summary, View
+from ..words import cleaned, duration, memory, size
 from .colors import KINDS
-from .parts import Arrow, Box, Group, Summary, View
-from .words import cleaned, duration, memory, size
 
 NAME, LINE = 40, 80
 """Longer names are cut, and so are longer lines of other text."""
@@ -218,7 +218,7 @@ class _Tree:
         columns = (shape(box), words(box.value), self.index.gradient(box))
         first = (before + " ".join(filter(None, [number, self._said(box)])), *columns)
         inner = before + " " * (len(number) + 1)
-        details = [] if box.kind == "folded" else [cleaned(line, LINE) for line in box.details]
+        details = [] if box.kind == "folded" else [cleaned(line, LINE) for line in box.details if line != box.formula]
         if box.bad:
             details.insert(0, troubles(box))
         return [
@@ -243,9 +243,9 @@ class _Tree:
 
     def _leaf(self, arrow: Arrow, rule: str) -> tuple[str, ...]:
         box = self.index.boxes[arrow.source]
-        # The formula tells the order of the inputs, if there is one.
-        order = f", {arrow.order}" if arrow.order and not self.index.boxes[arrow.target].formula else ""
-        said = "  ".join(filter(None, [_leaf_title(box) + order, troubles(box)]))
+        # The formula tells which input is which, if there is one.
+        role = f", {arrow.role}" if arrow.role and not self.index.boxes[arrow.target].formula else ""
+        said = "  ".join(filter(None, [_leaf_title(box) + role, troubles(box)]))
         value = words(box.value) if box.same is None else ""
         return (said, shape(box), value, self.index.gradient(box) or coming_back(arrow), rule)
 

@@ -11,9 +11,9 @@ from collections.abc import Collection
 
 import graphviz
 
+from ..parts import Arrow, Box, Group, Summary, View
+from ..words import NAME, bars, cleaned, duration, memory, size
 from .colors import BAD, BORDERS, FILLS, GRADIENT, INK, KINDS, PALE, PAPER
-from .parts import Arrow, Box, Group, Summary, View
-from .words import NAME, bars, cleaned, duration, memory, size
 
 LINE_LENGTH = 80
 """Longer lines of other text than names are cut."""
@@ -166,7 +166,7 @@ def tooltip(box: Box) -> str:
 
 def arrow_label(arrow: Arrow, sign: str, usual: str) -> str:
     """The shape, and under it the size of the gradient that comes back; `sign` is its direction."""
-    words = [font(escaped(word), PALE) for word in (arrow.part, arrow.order) if word]
+    words = [font(escaped(word), PALE) for word in (arrow.part, arrow.role) if word]
     lines = [" ".join([*words, escaped(shape_words(arrow.shape, arrow.dtype, usual))])]
     if arrow.rms is not None:
         total = "Σ " if arrow.total else ""
@@ -218,7 +218,7 @@ def _legend(view: View) -> str:
         summed = ", Σ over all uses" if any(arrow.total for arrow in view.arrows) else ""
         notes.append(font(f"↑ 0.03: gradient coming back (RMS{summed})", GRADIENT))
     plain = []
-    if any(arrow.order for arrow in view.arrows):
+    if any(arrow.role for arrow in view.arrows):
         plain.append("x, y on arrows: what rules call the inputs")
     if any(arrow.part for arrow in view.arrows):
         plain.append("[0], [1]: which result")

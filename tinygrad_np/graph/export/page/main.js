@@ -191,7 +191,7 @@ function nodeTip(node) {
 
 function edgeTip(edge) {
   return tipLines([
-    `${nameOf(edge.source)} → ${nameOf(edge.target)}`, [edge.part, edge.order, edge.shape, edge.dtype].filter(Boolean).join(" · "),
+    `${nameOf(edge.source)} → ${nameOf(edge.target)}`, [edge.part, edge.role, edge.shape, edge.dtype].filter(Boolean).join(" · "),
     edge.count > 1 ? `${edge.count} arrows together` : "",
     edge.rms !== null ? `gradient coming back: RMS ${edge.rms}${edge.total ? ", the sum over all uses" : ""}` : "",
     edge.needsGrad || edge.cross ? "" : "no gradient comes back here",

@@ -11,9 +11,9 @@ from collections.abc import Collection
 
 import graphviz
 
+from ..parts import Arrow, Box, View
 from .colors import BAD, BORDERS, FILLS, FRAME, FRAME_FILL, GRADIENT, INK, LINE, PAPER, SPOILED, SPOILED_FILL
 from .labels import arrow_label, frame_label, heading, leaf_label, op_label, result_label, tooltip
-from .parts import Arrow, Box, View
 
 MANY = 200
 """With more boxes than this, the layout is the quick one."""

@@ -1,0 +1,1 @@
+"""Exporters: each a function from the plain data of a picture to text."""
