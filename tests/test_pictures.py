@@ -108,7 +108,7 @@ def test_render_is_save(picture, tmp_path):
 
 
 def test_what_is_printed(picture):
-    assert str(picture) == picture.to("text")
+    assert f"{picture}\n" == picture.to("text")
     assert repr(picture) == f"<picture of loss: {len(picture.view.boxes)} boxes>"
     x = tg.Tensor(1.0, requires_grad=True)
     assert repr(tg.draw(x * x)) == "<picture of a tensor: 3 boxes>"

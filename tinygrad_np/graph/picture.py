@@ -72,7 +72,7 @@ class Picture:
         return f"<picture of {self.view.name or 'a tensor'}: {n} box{'es' if n != 1 else ''}>"
 
     def __str__(self) -> str:
-        return self.to("text")
+        return self.to("text").rstrip("\n")
 
     def to(self, format: str, seconds: float = 60.0) -> Any:
         """The picture in `format`: text for html, dot, mermaid, text and table, bytes for svg, png and others.

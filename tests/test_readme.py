@@ -1,0 +1,27 @@
+"""What README shows and doctest cannot run: the Mermaid text of its picture."""
+
+import doctest
+import re
+from pathlib import Path
+
+import numpy as np
+
+import tinygrad_np as tg
+
+README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+
+
+def section(title):
+    """What stands below a heading, up to the next of its level."""
+    (found,) = re.findall(rf"^## {title}\n(.*?)^## ", README, flags=re.MULTILINE | re.DOTALL)
+    return found
+
+
+def test_the_mermaid_text_is_that_of_the_code():
+    text = section("Pictures")
+    (mermaid,) = re.findall(r"```mermaid\n(.*?)\n```", text, flags=re.DOTALL)
+    scope = {"np": np, "tg": tg}
+    for example in doctest.DocTestParser().get_examples(text):
+        if not example.source.startswith("print"):
+            exec(example.source, scope)
+    assert scope["picture"].to("mermaid").strip() == mermaid
