@@ -237,7 +237,7 @@ def graph(loss: tg.Tensor, path: Path, title: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     picture = tg.draw(loss, title=title)
     for ending in (".png", ".svg"):
-        print(f"    wrote {picture.render(outfile=path.with_suffix(ending), cleanup=True)}")
+        print(f"    wrote {picture.save(path.with_suffix(ending))}")
 
 
 def curves(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .parts import Arrow, Box, Group, View
+from .words import counted
 
 
 def folded(view: View) -> View:
@@ -66,7 +67,7 @@ def _folded_box(id: int, group: Group, backward: bool) -> Box:
 def inside(group: Group) -> tuple[str, ...]:
     """What is in a group, in words: what the user says of it, and how much it is."""
     counts = [(group.ops, "operation"), (group.parameters, "parameter")]
-    words = ", ".join(f"{n:,} {what}{'s' if n != 1 else ''}" for n, what in counts if n)
+    words = ", ".join(counted(n, what) for n, what in counts if n)
     return tuple(line for line in (group.detail, words) if line)
 
 

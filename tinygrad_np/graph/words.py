@@ -141,6 +141,15 @@ def size(rms: float) -> str:
     return f"{rms:.2g}"
 
 
+def counted(n: int, what: str) -> str:
+    """How many there are.
+
+    >>> counted(1, "operation"), counted(7960, "parameter")
+    ('1 operation', '7,960 parameters')
+    """
+    return f"{n:,} {what}{'s' if n != 1 else ''}"
+
+
 def memory(nbytes: float) -> str:
     """Bytes, in the unit that suits.
 

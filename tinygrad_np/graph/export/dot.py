@@ -13,11 +13,11 @@ import graphviz
 
 from ..parts import Arrow, Box, View
 from .colors import BAD, BORDERS, FILLS, FRAME, FRAME_FILL, GRADIENT, INK, LINE, PAPER, SPOILED, SPOILED_FILL
-from .labels import arrow_label, frame_label, heading, leaf_label, op_label, result_label, tooltip
+from .labels import arrow_label, frame_label, heading_label, leaf_label, op_label, result_label, tooltip
+from .phrases import LEAVES
 
 MANY = 200
 """With more boxes than this, the layout is the quick one."""
-LEAVES = {"parameter", "data"}
 
 
 def to_dot(view: View, title: str | None = None, show: Collection[str] = ()) -> graphviz.Digraph:
@@ -38,7 +38,7 @@ class _Drawing:
         self.graph.attr(
             "graph", rankdir="TB", nodesep="0.3", ranksep="0.3", pad="0.25", bgcolor=PAPER,
             fontname="Helvetica", fontsize="12", fontcolor=INK, labelloc="t", labeljust="l",
-            label=heading(view, title, self.usual),
+            label=heading_label(view, title, self.usual),
             # Leaves stand on the rank of their op also where frames are around them.  Two passes side by side
             # come in the right order only without.
             **({} if any(box.backward for box in view.boxes) else {"newrank": "true"}),

@@ -19,7 +19,7 @@ from typing import Any
 
 from ..parts import Arrow, Box, Group, Summary, View
 from ..words import NAME, cleaned, size
-from .text import heading
+from .phrases import heading
 
 LINE, HEADING = 160, 400
 """Formulas, source lines and other long texts are cut to so many characters, and lines of the heading."""

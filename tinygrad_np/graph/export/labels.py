@@ -14,9 +14,7 @@ import graphviz
 from ..parts import Arrow, Box, Group, Summary, View
 from ..words import NAME, bars, cleaned, duration, memory, size
 from .colors import BAD, BORDERS, FILLS, GRADIENT, INK, KINDS, PALE, PAPER
-
-LINE_LENGTH = 80
-"""Longer lines of other text than names are cut."""
+from .phrases import LINE, coming_back, heading, shape, shown
 
 
 def escaped(text: str, length: int = NAME) -> str:
@@ -33,15 +31,7 @@ def font(text: str, color: str, size: int | None = None) -> str:
 
 def shown_name(name: str | None) -> str:
     """The user's name, escaped; empty for none, and for one of which nothing can be seen."""
-    text = escaped(name or "")
-    return text if text.strip() else ""
-
-
-def shape_words(shape: tuple | None, dtype: str, usual: str) -> str:
-    """A shape, with its dtype where that is not the usual one of the picture."""
-    if shape is None:
-        return ""
-    return str(shape) if dtype in ("", usual) else f"{shape} {dtype}"
+    return escaped(shown(name))
 
 
 # -- boxes ------------------------------------------------------------------------------------
@@ -51,7 +41,7 @@ def leaf_label(box: Box, show: Collection[str], usual: str) -> str:
     """A parameter or data: name, path and shape above, value and gradient below."""
     name = shown_name(box.name)
     where = escaped(box.path) if box.path and box.path != box.name else KINDS[box.kind]
-    about = f"{where} · {shape_words(box.shape, box.dtype, '' if 'dtype' in show else usual)}"
+    about = f"{where} · {escaped(shape(box, '' if 'dtype' in show else usual))}"
     header = font(about, PALE)
     if name:
         header = f'<FONT POINT-SIZE="12"><B>{name}</B></FONT>  {header}'
@@ -59,13 +49,13 @@ def leaf_label(box: Box, show: Collection[str], usual: str) -> str:
         header += font(f"  · {box.uses} uses", PALE)
     rows = [f'<TR><TD COLSPAN="2" ALIGN="LEFT" BGCOLOR="{FILLS[box.kind]}">{header}</TD></TR>']
     if box.value is not None:
-        rows.append(_row("value", escaped(box.value.text, LINE_LENGTH), INK))
+        rows.append(_row("value", escaped(box.value.text, LINE), INK))
     if box.grad is not None:
-        rows.append(_row("grad", escaped(box.grad.text, LINE_LENGTH), GRADIENT))
+        rows.append(_row("grad", escaped(box.grad.text, LINE), GRADIENT))
     if box.kind == "data" and not box.backward:
         rows.append(f'<TR><TD COLSPAN="2" ALIGN="LEFT">{font("no gradient (constant)", PALE, 9)}</TD></TR>')
     for line, color in extra_lines(box, show):
-        rows.append(f'<TR><TD COLSPAN="2" ALIGN="LEFT">{font(escaped(line, LINE_LENGTH), color, 9)}</TD></TR>')
+        rows.append(f'<TR><TD COLSPAN="2" ALIGN="LEFT">{font(escaped(line, LINE), color, 9)}</TD></TR>')
     # Round or square corners tell what is learned from what is given, also in black and white.
     style = "" if box.kind == "data" else ' STYLE="ROUNDED"'
     border, color = (3, BAD) if box.bad else (1, BORDERS[box.kind])
@@ -87,15 +77,15 @@ def op_label(box: Box, show: Collection[str], usual: str) -> str:
     name = shown_name(box.name)
     title = f"<B>{escaped(box.text)}</B>"
     lines = [f"<B>{name}</B> {font('=', PALE)} {title}" if name else title]
-    lines += [font(escaped(line, LINE_LENGTH), PALE, 9) for line in box.details]
+    lines += [font(escaped(line, LINE), PALE, 9) for line in box.details]
     if box.kind == "op" and (box.shape == () or box.name) and box.value is not None:
-        lines.append(f"{font('value', PALE, 9)} {font(escaped(box.value.text, LINE_LENGTH), INK, 9)}")
+        lines.append(f"{font('value', PALE, 9)} {font(escaped(box.value.text, LINE), INK, 9)}")
     elif box.value is not None and box.value.bad:
         lines.append(font(escaped(box.value.text), BAD, 9))
     if box.grad is not None and (box.shape == () or box.name or box.grad.bad):
-        lines.append(font(f"grad {escaped(box.grad.text, LINE_LENGTH)}", BAD if box.grad.bad else GRADIENT, 9))
-    lines += [font(escaped(line, LINE_LENGTH), GRADIENT, 9) for line in _paired(box.rules)]
-    lines += [font(escaped(line, LINE_LENGTH), color, 9) for line, color in extra_lines(box, show)]
+        lines.append(font(f"grad {escaped(box.grad.text, LINE)}", BAD if box.grad.bad else GRADIENT, 9))
+    lines += [font(escaped(line, LINE), GRADIENT, 9) for line in _paired(box.rules)]
+    lines += [font(escaped(line, LINE), color, 9) for line, color in extra_lines(box, show)]
     if "dtype" in show and box.dtype:
         lines.append(font(f"{box.shape} {escaped(box.dtype)}", PALE, 9))
     return _stacked(lines)
@@ -104,15 +94,15 @@ def op_label(box: Box, show: Collection[str], usual: str) -> str:
 def result_label(box: Box, show: Collection[str], usual: str) -> str:
     """What everything led to: name and value, and its gradient."""
     name = shown_name(box.name) or "result"
-    value = escaped(box.value.text if box.value else "", LINE_LENGTH)
+    value = escaped(box.value.text if box.value else "", LINE)
     if box.shape == ():
         lines = [f'<FONT POINT-SIZE="13"><B>{name} = {value}</B></FONT>']
     else:
-        about = font(shape_words(box.shape, box.dtype, "" if "dtype" in show else usual), PALE)
+        about = font(escaped(shape(box, "" if "dtype" in show else usual)), PALE)
         lines = [f'<FONT POINT-SIZE="13"><B>{name}</B></FONT>  {about}', value]
     if box.grad is not None:
-        lines.append(font(f"grad = {escaped(box.grad.text, LINE_LENGTH)}", GRADIENT))
-    lines += [font(escaped(line, LINE_LENGTH), color, 9) for line, color in extra_lines(box, show)]
+        lines.append(font(f"grad = {escaped(box.grad.text, LINE)}", GRADIENT))
+    lines += [font(escaped(line, LINE), color, 9) for line, color in extra_lines(box, show)]
     return _stacked(lines)
 
 
@@ -158,7 +148,7 @@ def tooltip(box: Box) -> str:
     """
     # Outside of HTML-like labels graphviz still reads entities such as &lt;.
     words = f"{box.place}  {box.code}" if box.place else box.text or KINDS[box.kind]
-    return graphviz.escape(cleaned(words, LINE_LENGTH).replace("&", "&amp;"))
+    return graphviz.escape(cleaned(words, LINE).replace("&", "&amp;"))
 
 
 # -- arrows and frames ------------------------------------------------------------------------
@@ -167,41 +157,28 @@ def tooltip(box: Box) -> str:
 def arrow_label(arrow: Arrow, sign: str, usual: str) -> str:
     """The shape, and under it the size of the gradient that comes back; `sign` is its direction."""
     words = [font(escaped(word), PALE) for word in (arrow.part, arrow.role) if word]
-    lines = [" ".join([*words, escaped(shape_words(arrow.shape, arrow.dtype, usual))])]
+    lines = [" ".join([*words, escaped(shape(arrow, usual))])]
     if arrow.rms is not None:
-        total = "Σ " if arrow.total else ""
-        lines.append(font(f"{sign} {total}{size(arrow.rms)}", GRADIENT, 9))
+        lines.append(font(coming_back(arrow, sign), GRADIENT, 9))
     return f"<{''.join(f'&nbsp;{line}<BR ALIGN={chr(34)}LEFT{chr(34)}/>' for line in lines if line)}>"
 
 
 def frame_label(group: Group) -> str:
     """The name of a group, and what stands beside it."""
-    detail = escaped(group.detail, LINE_LENGTH)
+    detail = escaped(group.detail, LINE)
     return f"<<B>{shown_name(group.label) or 'scope'}</B>{f'  {detail}' if detail else ''}>"
 
 
 # -- heading ----------------------------------------------------------------------------------
 
 
-def heading(view: View, title: str | None, usual: str) -> str:
+def heading_label(view: View, title: str | None, usual: str) -> str:
     """The answer, what is in the picture, and what its signs mean."""
-    joined = ", " if view.answer.startswith("shape") else " = "
-    last = view.boxes[-1].kind if view.boxes else "result"
-    answer = f"{shown_name(view.name) or KINDS[last]}{joined}{escaped(view.answer, LINE_LENGTH)}"
-    given = shown_name(title)
-    lines = [f'<FONT POINT-SIZE="17"><B>{given or answer}</B></FONT>']
-    lines.append(font(f"{answer} · {counts(view, usual)}" if given else counts(view, usual), PALE))
-    lines += [font(escaped(note, 2 * LINE_LENGTH), PALE) for note in view.notes]
+    first, *others = [escaped(line, 4 * LINE) for line in heading(view, title, usual)]
+    lines = [f'<FONT POINT-SIZE="17"><B>{first}</B></FONT>', *(font(line, PALE) for line in others)]
     rows = "".join(f'<TR><TD ALIGN="LEFT">{line}</TD></TR>' for line in lines)
     legend = f'<TR><TD ALIGN="LEFT">{_legend(view)}</TD></TR><TR><TD HEIGHT="6"></TD></TR>'
     return f'<<TABLE BORDER="0" CELLSPACING="0" CELLPADDING="1">{rows}{legend}</TABLE>>'
-
-
-def counts(view: View, usual: str) -> str:
-    """How much there is in the graph, folded or not."""
-    counted = [(view.groups[0].ops, "operation"), (view.groups[0].parameters, "parameter")]
-    words = [f"{n:,} {what}{'s' if n != 1 else ''}" for n, what in counted if n]
-    return " · ".join([*words, usual]) if usual else " · ".join(words)
 
 
 def _legend(view: View) -> str:

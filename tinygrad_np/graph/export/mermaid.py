@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from ..parts import Arrow, Box, View
 from ..words import cleaned
 from .colors import BAD, BORDERS, FILLS, INK, KINDS, PAPER, SPOILED, SPOILED_FILL
-from .text import LINE, Index, coming_back, computed, group_title, heading, shape, shown, title_of, troubles, words
+from .phrases import LINE, coming_back, computed, group_title, heading, shape, shown, title_of, troubles, words
+from .text import Index
 
 LONGEST = 50_000
 """Mermaid draws no text longer than this."""

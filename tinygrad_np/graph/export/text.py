@@ -6,18 +6,15 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 
-from ..parts import Arrow, Box, Group, Summary, View
-from ..words import cleaned, duration, memory, size
+from ..parts import Arrow, Box, Group, View
+from ..words import NAME, cleaned, duration, memory
 from .colors import KINDS
+from .phrases import LEAVES, LINE, coming_back, computed, group_title, heading, shape, shown, title_of, troubles, words
 
-NAME, LINE = 40, 80
-"""Longer names are cut, and so are longer lines of other text."""
 LEFT = 46
 """The widest first column of the tree; what is wider pushes the rest of its own line to the right."""
 WIDTH = 110
 """Backward rules that do not fit into so many columns stand below each other."""
-LEAVES = ("parameter", "data")
-
 Row = str | tuple[str, ...]
 """A line of the tree: one text, or its columns."""
 
@@ -100,71 +97,6 @@ class Index:
         if box.grad is not None and box.same is None:
             return words(box.grad)
         return ", ".join(dict.fromkeys(filter(None, map(coming_back, self.out[box.id]))))
-
-
-# -- words ------------------------------------------------------------------------------------
-
-
-def heading(view: View, title: str | None = None) -> list[str]:
-    """The title, then what was computed and how much there is of it on one line, then what is not shown."""
-    last = shown(view.name) or (KINDS[view.boxes[-1].kind] if view.boxes else "result")
-    answer = last + (", " if view.answer.startswith("shape") else " = ") + cleaned(view.answer, LINE)
-    given = shown(title)
-    about = [*([answer] if given else []), *_counts(view)]
-    return [given or answer, " · ".join(about), *(cleaned(note, 2 * LINE) for note in view.notes)]
-
-
-def _counts(view: View) -> list[str]:
-    whole = next((group for group in view.groups if group.id == 0), None)
-    first = [box for box in view.boxes if box.same is None]
-    ops = whole.ops if whole else sum(box.kind == "op" for box in first)
-    learned = whole.parameters if whole else sum(box.size for box in first if box.kind == "parameter")
-    dtypes = sorted({box.dtype for box in view.boxes if box.dtype})
-    found = [f"{n:,} {what}{'s' if n != 1 else ''}" for n, what in ((ops, "operation"), (learned, "parameter")) if n]
-    return [*found, *([", ".join(dtypes)] if dtypes else [])]
-
-
-def shown(name: str | None) -> str:
-    """A name; empty for none, and for one of which nothing can be seen."""
-    return cleaned(name or "", NAME).strip()
-
-
-def words(summary: Summary | None) -> str:
-    """An array in a few words; empty for none."""
-    return "" if summary is None else cleaned(summary.text, LINE)
-
-
-def shape(thing: Box | Arrow) -> str:
-    """The shape, with the dtype if it is not float64; empty where there are several."""
-    if thing.shape is None or (not thing.dtype and not thing.shape):
-        return ""
-    return f"{thing.shape}" if thing.dtype in ("", "float64") else f"{thing.shape} {cleaned(thing.dtype, NAME)}"
-
-
-def coming_back(arrow: Arrow) -> str:
-    """The size of the gradient that comes back along an arrow; empty if none does."""
-    return "" if arrow.rms is None else f"↑ {'Σ ' if arrow.total else ''}{size(arrow.rms)}"
-
-
-def title_of(box: Box) -> str:
-    """What an op or a folded group is called: its name if the user gave one, and the op."""
-    return " = ".join(filter(None, [shown(box.name) if box.kind == "op" else "", cleaned(box.text, LINE)]))
-
-
-def computed(box: Box) -> list[str]:
-    """The op and its formula; the formula alone where it begins with the op, as in `relu(x)`."""
-    formula = cleaned(box.formula, LINE)
-    if box.text and formula.startswith(f"{box.text}("):
-        return [" = ".join(filter(None, [shown(box.name), formula]))]
-    return [title_of(box), formula]
-
-
-def troubles(box: Box) -> str:
-    """The words for a box with nan or infinite entries, or computed from one."""
-    if box.bad:
-        count = f": {box.value.bad:,} of its entries" if box.value is not None and box.value.bad else ""
-        return f"✗ first nan or inf{count}"
-    return "✗ from nan or inf" if box.tainted else ""
 
 
 # -- the tree ---------------------------------------------------------------------------------
@@ -270,13 +202,6 @@ def _with_rules(first: tuple[str, ...], rules: list[str], inner: str) -> list[Ro
     if len(joined) <= WIDTH // 3:
         return [(*first, joined)]
     return [(*first, rules[0]), *((inner.rstrip(" "), "", "", "", rule) for rule in rules[1:])]
-
-
-def group_title(group: Group) -> str:
-    """The heading of a group: its name, how often it comes, and what stands beside it."""
-    times = f"× {group.count}" if group.count > 1 and "×" not in group.label else ""
-    label = cleaned(group.label, LINE).strip() or group.kind
-    return "  ".join(filter(None, [label, times, cleaned(group.detail, LINE)]))
 
 
 _LEGEND = {
