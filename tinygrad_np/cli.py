@@ -13,13 +13,13 @@ from typing import Any
 
 from .engine.inspection import Inspection
 from .engine.profile import measuring
+from .engine.replay import plain
 from .engine.tape import Node
 from .engine.tensor import attached
 from .engine.watch import watching
 from .errors import AutogradError
 from .graph import draw
 from .graph.parts import SHOW
-from .graph.reading.values import plain
 
 
 class _Enough(BaseException):

@@ -59,8 +59,8 @@ class Node:
     `shape` and `dtype` are those of the result (tuples of them for an op with several results).
     `owner` refers to the tensor that wants the gradient: of a leaf, after retain_grad(), or to its hooks.
     `trace` is what watchers noted, such as debug mode.
-    `value` is the result where it is small, for pictures, and `cotangent` what backward() brought: the array
-    where it is small, else its root mean square, a float.
+    `value` is the result where it is small, for pictures (of a large leaf a weak reference), and `cotangent` what
+    backward() brought: the array where it is small, else its root mean square, a float.
 
     >>> import tinygrad_np as tg
     >>> x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
@@ -127,6 +127,9 @@ def leaf(array: np.ndarray, requires_grad: bool = False, name: str | None = None
     node.requires_grad, node.name = requires_grad, name
     if array.size <= SMALL:
         node.value = array
+    elif type(array) is np.ndarray:
+        # To find the data again while its user has it, without keeping it for him.
+        node.value = weakref.ref(array)
     return node
 
 

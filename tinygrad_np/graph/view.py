@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import replace
 
 from ..engine.batched import Batched
+from ..engine.replay import plain
 from ..engine.tape import ancestors, leaf
 from ..engine.tensor import Tensor, attached
 from ..errors import AutogradError
@@ -17,7 +18,6 @@ from .reading.differentiated import BackwardPass, backward_pass
 from .reading.faults import faults
 from .reading.groups import Branch, close, fold_rows, grown, numbered
 from .reading.reader import Reader
-from .reading.values import plain
 from .words import summary
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from ...engine.replay import known_values
 from ...engine.tape import PROJECTION, Node
 from ...engine.tensor import Tensor
 from ..parts import Arrow, Box, Summary
 from .boxes import input_names, is_word, leaf_box, likeness, op_box
-from .values import contribution, gradient, known_values, magnitude, summarized
+from .values import contribution, gradient, magnitude, summarized
 
 DETAILED = 2000
 """Histograms and images are made for tapes of up to so many entries."""

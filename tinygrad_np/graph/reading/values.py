@@ -1,64 +1,20 @@
-"""What is known of the values and gradients on a tape, and arrays summed up for pictures."""
+"""The gradients that a tape is known to have brought, and arrays summed up for pictures."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from ...engine.batched import Batched
+from ...engine.replay import owner_of, plain
 from ...engine.tape import Node
-from ...engine.tensor import Tensor
 from ...engine.walk import root_mean_square
 from ..parts import Summary
 from ..words import size, summary
 
 BINS, PIXELS, SAMPLE = 16, 28, 10_000
 """Steps of a histogram, the longest side of an image, and of how many entries a histogram is made."""
-
-
-def known_values(nodes: Iterable[Node], root: Tensor) -> dict[Node, Any]:
-    """The values that are still at hand: of leaves, of single numbers, and those kept for the backward pass."""
-    found: dict[Node, Any] = {}
-    for node in nodes:
-        if node.trace is not None and node.trace.value is not None:
-            found[node] = node.trace.value
-        elif isinstance(node.value, np.ndarray):
-            found[node] = node.value
-        if node.kept and node.rule.op.kind != "function":
-            found.update(_kept_values(node))
-    for node in nodes:
-        # What a tensor holds now: an optimizer writes into it, and a node's number stays behind.
-        owner = owner_of(node)
-        if owner is not None:
-            found[node] = owner.data
-    if root.node is not None:
-        found[root.node] = root.data
-    return {node: plain(value) for node, value in found.items()}
-
-
-def _kept_values(node: Node) -> Iterable[tuple[Node, Any]]:
-    for name, value in zip(node.rule.keep, node.kept or (), strict=True):
-        if name == "arrays":
-            pairs: Any = zip(node.inputs, value, strict=True)
-        else:
-            i = node.rule.op.source(name)
-            pairs = [(node if i is None else node.inputs[i], value)]
-        yield from [(source, value) for source, value in pairs if isinstance(source, Node)]
-
-
-def plain(value: Any) -> Any:
-    """A value as an array; inside vmap that of the first example."""
-    while type(value) is Batched:
-        value = value.value[0]
-    return value.data if isinstance(value, Tensor) else value
-
-
-def owner_of(node: Node) -> Any:
-    """The tensor that a leaf, or a node that retains its gradient, belongs to; None if it is gone."""
-    return None if node.owner is None else node.owner()
 
 
 def gradient(node: Node, owner: Any = None) -> Any:
