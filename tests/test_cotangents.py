@@ -6,6 +6,7 @@ from tensors import equal, parameter
 
 import tinygrad_np as tg
 from tinygrad_np.engine.tape import SMALL
+from tinygrad_np.engine.walk import root_mean_square
 
 RNG = np.random.default_rng(0)
 BIG = SMALL + 1
@@ -166,3 +167,31 @@ def test_the_arrays_of_small_gradients_hold_no_large_ones(no_collector):
         while held is not None and held.base is not None:
             held = held.base
         assert held is None or held.size <= SMALL
+
+
+@pytest.mark.parametrize("size", [3e-23, 5e-23, 1e-30, 1.0, 1e30])
+def test_the_size_of_a_gradient_in_single_precision(size):
+    # The squares leave the range of float32, or its full precision, where the numbers are still normal.
+    entries = np.full(2000, size, np.float32)
+    entries[::2] *= -3
+    assert root_mean_square(entries) == pytest.approx(size * 5**0.5, rel=1e-6)
+    assert root_mean_square(entries.reshape(40, 50).T) == pytest.approx(size * 5**0.5, rel=1e-6)
+
+
+def test_what_is_held_does_not_change_with_the_parameter():
+    w = tg.Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    row = w.reshape(4)
+    out = row.sum()
+    w.data -= 0.5
+    assert row.node.value.tolist() == [1, 2, 3, 4]
+    assert out.item() == 10
+
+
+def test_a_hook_may_write_into_its_array_again():
+    w = tg.Tensor([1.0, 2.0], requires_grad=True)
+    y = w * 1.0
+    buffer = np.zeros(2)
+    y.register_hook(lambda g: np.add(g.data, 1, out=buffer))
+    y.sum().backward()
+    buffer[:] = 99
+    assert y.node.cotangent.tolist() == [2, 2]

@@ -22,7 +22,7 @@ from .watch import Watcher
 
 
 def known_values(nodes: Iterable[Node], root: Tensor) -> dict[Node, Any]:
-    """The values that are still at hand: of leaves, of single numbers, and those kept for the backward pass."""
+    """The values that are still at hand: of leaves, of small results, and what is kept for the backward pass."""
     found: dict[Node, Any] = {}
     for node in nodes:
         if node.trace is not None and node.trace.value is not None:
@@ -32,7 +32,7 @@ def known_values(nodes: Iterable[Node], root: Tensor) -> dict[Node, Any]:
         if node.kept and node.rule.op.kind != "function":
             found.update(_kept_values(node))
     for node in nodes:
-        # What a tensor holds now: an optimizer writes into it, and a node's number stays behind.
+        # What a tensor holds now: an optimizer may have given it another array.
         owner = owner_of(node)
         if owner is not None:
             found[node] = owner.data
@@ -87,7 +87,6 @@ class Replay:
         self.nodes = ancestors([root.node])
         given = values or {}
         known = {**known_values(self.nodes, root), **given}
-        self.tensors: dict[Node, Tensor] = {}
         token = recording.set(True)
         try:
             results: dict[Node, Any] = {}
@@ -96,7 +95,7 @@ class Replay:
                 results[node] = self._leaf(node, known, dtype) if as_leaf else self._again(node, results)
         finally:
             recording.reset(token)
-        self.tensors = {node: value for node, value in results.items() if isinstance(value, Tensor)}
+        self.tensors: dict[Node, Tensor] = {node: value for node, value in results.items() if isinstance(value, Tensor)}
         self.result = self.tensors[root.node]
 
     def _leaf(self, node: Node, known: Mapping[Node, Any], dtype: Any) -> Tensor:
@@ -158,7 +157,7 @@ class _Gradients(Watcher):
 
     def pulling(self, node: Node, g: Any) -> None:
         if not isinstance(g, list):
-            self.found[node] = g
+            self.found[node] = g.copy()  # a rule may hand on what it was given
             return
         for result in self.results[node]:
             self.found[result] = g[result.meta]

@@ -19,10 +19,10 @@ import numpy as np
 
 births = count(1)
 
-SMALL = 1024
+SMALL = 256
 """Nodes hold on to values and gradients of up to so many entries, so that pictures can show them."""
 
-# True, False, or a Debug object: the one piece of state, local to the context (thread, task).
+# True, False, or a Watcher: the one piece of state, local to the context (thread, task).
 recording: ContextVar[Any] = ContextVar("tinygrad_np.recording", default=True)
 
 
@@ -104,17 +104,16 @@ class Node:
         return f"Node({self.describe()})"
 
     def describe(self) -> str:
-        """The op with its result's shape, and where it was recorded if debug mode knows."""
+        """The op with its result's shape, and where it was recorded if a watcher noted it."""
         name = f" {self.name!r}" if self.name else ""
         return f"`{self.op_name}`{name} of shape {self.shape}" + str(self.trace or "")
 
 
 def held(array: Any) -> Any:
-    """A small array as a node holds on to it: a copy, if a large one may lie behind it; None for others."""
+    """A small array as a node holds on to it: of a view a copy, for what lies behind may be large, or change."""
     if type(array) is not np.ndarray or array.size > SMALL:
         return None
-    whole = array.base is None or (type(array.base) is np.ndarray and array.base.size <= SMALL)
-    return array if whole else array.copy()
+    return array if array.base is None else array.copy()
 
 
 def leaf(array: np.ndarray, requires_grad: bool = False, name: str | None = None) -> Node:
@@ -125,8 +124,8 @@ def leaf(array: np.ndarray, requires_grad: bool = False, name: str | None = None
     node.inputs = node.kept = ()
     node.shape, node.dtype = array.shape, array.dtype
     node.requires_grad, node.name = requires_grad, name
-    if array.size <= SMALL:
-        node.value = array
+    if type(array) is np.ndarray and array.size <= SMALL:
+        node.value = held(array)
     elif type(array) is np.ndarray:
         # To find the data again while its user has it, without keeping it for him.
         node.value = weakref.ref(array)

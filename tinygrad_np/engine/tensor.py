@@ -353,7 +353,8 @@ def _hooked(hook: Callable[[Tensor], Any], g: Any, node: Node) -> Any:
         raise DtypeError(
             f"a hook on {node.describe()} returned {changed.dtype} numbers: a real tensor has a real gradient."
         )
-    result = changed if isinstance(g, Tensor) else changed.data
+    # A copy: the user may write into his array again.
+    result = changed if isinstance(g, Tensor) else changed.data.copy()
     return result if result.dtype == node.dtype else cast(result, node.dtype)
 
 

@@ -160,6 +160,8 @@ def pull_back(
                 seen = g if lift is None else bare(g)
                 small = type(seen) is np.ndarray and seen.base is None and seen.size <= SMALL
                 node.cotangent = seen if small else _seen(seen)
+                if node.trace is not None:
+                    node.trace.gradient = node.trace.gradients = None  # of an earlier pass
             inputs = node.inputs
             if rule is PROJECTION:
                 if useful is None or inputs[0] in useful:
@@ -225,17 +227,26 @@ def _seen(g: Any) -> Any:
 
 def root_mean_square(g: np.ndarray) -> float:
     """The size of a gradient; nan or inf if an entry is."""
+    if g.flags.c_contiguous and g.dtype.itemsize > 2:
+        flat = g.reshape(-1)
+        total = float(np.vdot(flat, flat).real)
+        # Squares that leave the range of the dtype, or its full precision, before the numbers do are looked at below.
+        if total > flat.size * _least_square(g.dtype) and total < math.inf:
+            return math.sqrt(total / flat.size)
     # What a broadcast view repeats need not be read again.
     flat = g[tuple([slice(None) if step else slice(1) for step in g.strides])].ravel(order="K")
-    total = np.vdot(flat, flat).real if flat.dtype.itemsize > 2 else 0.0
-    if total == 0 or total == math.inf:
-        # Squares leave the range of the dtype before the numbers do.
-        top = float(np.abs(flat).max())
-        if not 0 < top < math.inf:
-            return top
-        flat = flat.astype(np.result_type(flat, np.float64)) / top
-        return top * math.sqrt(np.vdot(flat, flat).real / flat.size)
-    return math.sqrt(total / flat.size)
+    top = float(np.abs(flat).max())
+    if not 0 < top < math.inf:
+        return top
+    flat = flat.astype(np.result_type(flat, np.float64)) / top
+    return top * math.sqrt(np.vdot(flat, flat).real / flat.size)
+
+
+@lru_cache
+def _least_square(dtype: np.dtype) -> float:
+    """The smallest square of this dtype that has all its digits left after a sum."""
+    info = np.finfo(dtype)
+    return float(info.tiny / info.eps)
 
 
 def hooked(node: Node, g: Any) -> Any:
