@@ -7,6 +7,7 @@ import importlib
 from typing import Any
 
 from . import errors, testing
+from .derive import derive
 from .engine.debug import debug
 from .engine.inspection import inspect
 from .engine.profile import profile
@@ -49,8 +50,8 @@ __all__ = [
     "cross_entropy", "binary_cross_entropy", "binary_cross_entropy_with_logits", "mse",
     # where NumPy's own way in asks a tensor for bare numbers
     "array", "full", "r_", "c_", "vectorize", "index_update", "index_add", "put_along_axis",
-    # pictures, tests, errors
-    "draw", "testing", "errors", "special",
+    # pictures, derivations, tests, errors
+    "draw", "derive", "testing", "errors", "special",
 ]  # fmt: skip
 
 

@@ -226,8 +226,11 @@ def whole(out: Any) -> Any:
 
 
 def as_array(value: Any) -> Any:
-    """An input that is no tensor, number or plain array; kinds of array that mean something else are refused."""
-    if type(value) is Batched:
+    """An input that is no tensor, number or plain array; kinds of array that mean something else are refused.
+
+    What has a method `call_of` passes for an array, as far as functions of NumPy go; there `recover` asks it.
+    """
+    if type(value) is Batched or hasattr(value, "call_of"):
         return value
     if isinstance(value, np.ma.MaskedArray | np.matrix):
         raise DtypeError(
@@ -301,7 +304,13 @@ def _is_plain(value: Any) -> bool:
 
 
 def recover(op: Any, error: Exception, values: tuple, meta: tuple, options: dict) -> Any:
-    """The result for a batch whose op is written for arrays, by its own rule for batches; else the error."""
+    """What an op gives that does not run on its arguments as they are; else its error.
+
+    For a batch there is its own rule for batches, and who only passes for an array may know better.
+    """
+    stand_in = next((v for v in values if hasattr(v, "call_of")), None)
+    if stand_in is not None:
+        return stand_in.call_of(op, values, meta, options)
     level = max([v.level for v in (*values, *meta) if type(v) is Batched], default=0)
     if not level:
         raise failed(op, error, values, meta, options) from None

@@ -1,0 +1,259 @@
+"""Reading a tape as the derivation of its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..engine.replay import Replay
+from ..engine.tape import PROJECTION, Node
+from ..engine.tensor import Tensor
+from ..engine.walk import fit
+from ..errors import AutogradError
+from .expressions import Call, Expr, Variable, add, cost, expression, number, simplified
+from .naming import Names
+from .parts import joined
+from .recognition import recognized
+from .rewriting import Definitions
+from .symbol import Symbol, Unreadable, as_expr, written
+
+SHORT, SHORTER = 8, 3
+"""A gradient that is used once stands inside the next line, if it costs no more to read than so many atoms; the
+second number is for lines that are no arithmetic, such as products of matrices."""
+
+
+MADE: tuple[Callable[[Any], Any], ...] = (
+    lambda x: x, lambda x: x.T, lambda x: 1 - x, lambda x: -x, lambda x: 1 - x.T,
+)  # fmt: skip
+"""How data is made of other data that the user has a name for, before it comes to the tape."""
+
+
+class DeriveError(AutogradError):
+    """A tape that no derivation can be written for."""
+
+
+@dataclass
+class Step:
+    """A line: the variable that it defines, the entry of the tape, and which rules of calculus it took."""
+
+    variable: Variable
+    node: Node
+    rules: list[tuple[Node, int]] = field(default_factory=list)
+
+    @property
+    def expr(self) -> Expr:
+        """What the variable is."""
+        assert self.variable.definition is not None
+        return self.variable.definition
+
+
+class Reading:
+    """The forward and the backward pass of a tape as steps, oldest first."""
+
+    def __init__(self, loss: Tensor, names: Mapping[str, Any]) -> None:
+        self.replay = Replay(loss)
+        if any(np.issubdtype(np.result_type(*_dtypes(node)), np.complexfloating) for node in self.replay.nodes):
+            raise DeriveError(
+                "derive() is for real numbers, and there are complex ones on this tape: derive its parts."
+            )
+        self.nodes = self.replay.nodes
+        self.root = self.nodes[-1]
+        self.names = Names(self.nodes, self.root, names, self._value)
+        self.definitions = Definitions()
+        self.variables: dict[Node, Variable] = {}
+        self.inputs: dict[Variable, Node] = {}
+        self.transparent: set[Node] = set()
+        self.forward: list[Step] = []
+        self.backward: list[Step] = []
+        self.gradients: dict[Node, Variable] = {}
+        self.seen = recognized(self.nodes)
+        for node in self.nodes:
+            self._read(node)
+        self._derive()
+
+    def _value(self, node: Node) -> np.ndarray:
+        return self.replay.tensors[node].data
+
+    # -- forward ------------------------------------------------------------------------------
+
+    def _read(self, node: Node) -> None:
+        """A variable for the entry, and its definition."""
+        if node.is_leaf:
+            self.variables[node] = self._input(node, self._value(node))
+            return
+        if node not in self.replay.tensors:
+            return  # an op with several results: each has an entry of its own
+        definition = self._formula(node).expr
+        variable = Variable("", self._value(node), self.definitions.folded(definition))
+        self.variables[node] = variable
+        if node not in self.names.by_user and node is not self.root and _is_plain(variable.definition):
+            self.transparent.add(node)
+            return
+        self.forward.append(Step(variable, node))
+        self.definitions.define(variable)
+
+    def _input(self, node: Node, value: np.ndarray) -> Variable:
+        """A parameter, or data; of data that was made of other data, how."""
+        if self.names.is_literal(node):
+            return Variable("", value, as_expr(value), is_input=True)
+        if node.requires_grad or node in self.names.by_user:
+            return self._named_input(self.names.of(node), value, node)
+        for name, base in self.names.arrays.items():
+            for made in MADE:
+                if np.array_equal(made(base), value):
+                    source = self._named_input(name, base, node)
+                    whole = made(Symbol(expression(source), base))
+                    return Variable("", value, whole.expr, is_input=True)
+        return self._named_input(self.names.of(node), value, node)
+
+    def _named_input(self, name: str, value: np.ndarray, node: Node) -> Variable:
+        # A tape has an entry for each use of an array.
+        known = next((v for v in self.inputs if v.name == name), None)
+        if known is None:
+            known = Variable(name, value, is_input=True, is_data=not node.requires_grad)
+            self.inputs[known] = node
+        return known
+
+    def _formula(self, node: Node) -> Symbol:
+        made = self._whole(node.inputs[0])[node.meta] if node.rule is PROJECTION else self._whole(node)
+        return made if isinstance(made, Symbol) else Symbol(as_expr(made), made)
+
+    def _whole(self, parent: Node) -> Any:
+        """What an op computed; of several results all."""
+        args, options = parent.meta or ((), {})
+        try:
+            return written(parent.rule.op, tuple(self._symbol(x) for x in parent.inputs), args, options)
+        except Unreadable as error:
+            raise DeriveError(f"{parent.describe()} cannot be written as a line of NumPy: {error}.") from error
+
+    def _symbol(self, x: Any) -> Any:
+        if not isinstance(x, Node):
+            return x
+        variable = self.variables[x]
+        seen_through = x in self.transparent or (variable.is_input and variable.definition is not None)
+        return Symbol(variable.definition if seen_through else expression(variable), variable.value)  # type: ignore[arg-type]
+
+    # -- backward -----------------------------------------------------------------------------
+
+    def _derive(self) -> None:
+        waiting: dict[Node, list[tuple[Expr, list[tuple[Node, int]]]]] = {}
+        several: dict[Node, dict[int, Symbol]] = {}
+        one = number(1, self.root.shape, self.root.dtype)
+        waiting[self.root] = [(one, [])]
+        for node in reversed(self.nodes):
+            if node in several:
+                gs = [several[node].get(i) for i in range(len(node.shape))]
+                self._pull(node, gs, [], waiting)
+                continue
+            if node not in waiting or not node.requires_grad:
+                continue
+            found = waiting.pop(node)
+            total = joined(self.definitions.folded(simplified(add(*[g for g, _ in found]))))
+            total = Expr(simplified(total).terms, node.shape, node.dtype)
+            rules = [rule for _, taken in found for rule in taken]
+            if node.is_leaf:
+                self.gradients[node] = self._step(node, total, rules)
+                continue
+            if node.rule is PROJECTION:
+                g = self._named(node, total, rules)
+                several.setdefault(node.inputs[0], {})[node.meta] = g
+                continue
+            self._pull_through(node, total, rules, waiting)
+
+    def _pull_through(self, node: Node, total: Expr, rules: list, waiting: dict) -> None:
+        """On to the inputs: written out where what comes in cancels against the rule, else by a name of its own."""
+        written_out = Symbol(total, self._example(total, node))
+        if _is_short(total):
+            return self._pull(node, written_out, rules, waiting)
+        variable = Variable("", written_out.example, total, is_gradient=True)
+        inline = self._pulled(node, written_out)
+        apart = self._pulled(node, Symbol(expression(variable), variable.value))
+        one, other = (sum(cost(d) for _, d in pulled) for pulled in (inline, apart))
+        # A name costs a line; a single use saves the name.
+        shorter = one - other - cost(total) + (len(inline) == 1)
+        inside = SHORT if node.rule.op.kind == "elementwise" else SHORTER
+        if shorter < 0 or (len(inline) == 1 and (other == 1 or (shorter == 0 and cost(total) <= inside))):
+            return self._wait(node, inline, rules, waiting)
+        return self._pull(node, self._named(node, total, rules), [], waiting)
+
+    def _named(self, node: Node, total: Expr, rules: list) -> Symbol:
+        if _is_short(total):
+            return Symbol(total, self._example(total, node))
+        variable = self._step(node, total, rules)
+        return Symbol(expression(variable), variable.value)
+
+    def _example(self, total: Expr, node: Node) -> np.ndarray:
+        rng = np.random.default_rng(len(self.backward))
+        return np.asarray(rng.normal(size=node.shape).astype(node.dtype))
+
+    def _step(self, node: Node, total: Expr, rules: list) -> Variable:
+        variable = Variable("", self._example(total, node), total, is_gradient=True)
+        self.backward.append(Step(variable, node, rules))
+        return variable
+
+    def _pull(self, node: Node, g: Any, rules: list, waiting: dict) -> None:
+        self._wait(node, self._pulled(node, g), rules, waiting)
+
+    def _wait(self, node: Node, pulled: list[tuple[int, Expr]], rules: list, waiting: dict) -> None:
+        for i, d in pulled:
+            source = self.seen[node].source if node in self.seen else node.inputs[i]
+            waiting.setdefault(source, []).append((d, [*rules, (node, i)]))
+
+    def _pulled(self, node: Node, g: Any) -> list[tuple[int, Expr]]:
+        """What goes on to each input, of its shape."""
+        seen = self.seen.get(node)
+        if seen is not None:
+            return [(0, self._fitted(seen.pull(g, self._symbol(node)), seen.source))]
+        kept = tuple(self._kept(name, node) for name in node.rule.keep)
+        pulled = []
+        for i in node.rule.wanted:
+            try:
+                (d,) = node.rule.only((i,)).pull(g, kept, node)
+            except Unreadable as error:
+                raise DeriveError(
+                    f"the backward rule of {node.describe()} cannot be written as a formula: {error}.  Write the "
+                    "function with others, or derive the parts before and after it."
+                ) from error
+            pulled.append((i, self._fitted(d, node.inputs[i])))
+        return pulled
+
+    def _kept(self, name: str, node: Node) -> Any:
+        if name == "arrays":
+            return tuple(self._symbol(x) for x in node.inputs)
+        i = node.rule.op.source(name)
+        if i is not None:
+            x = self._symbol(node.inputs[i])
+            return x if isinstance(x, Symbol) or x is None or node.rule.op.numbers else np.asarray(x)
+        if node.rule.op.results:
+            used = {n.meta: n for n in self.nodes if n.rule is PROJECTION and n.inputs[0] is node}
+            whole = self._whole(node)
+            return [self._symbol(used[i]) if i in used else whole[i] for i in range(len(node.shape))]
+        return self._symbol(node)
+
+    @staticmethod
+    def _fitted(d: Any, node: Node) -> Expr:
+        if not isinstance(d, Symbol):
+            d = Symbol(as_expr(np.asarray(d)), d)
+        return fit(d, node).expr
+
+
+def _is_short(x: Expr) -> bool:
+    """Whether something is as good as a name of its own."""
+    return x.number is not None or (len(x.terms) == 1 and cost(x) <= 2)
+
+
+def _dtypes(node: Node) -> tuple:
+    return node.dtype if isinstance(node.dtype, tuple) else (node.dtype,)
+
+
+def _is_plain(x: Expr | None) -> bool:
+    """Whether something is as good as a name: a short sum, or an array with its axes in another order."""
+    if x is None or x.number is not None or cost(x) > 5:
+        return False
+    calls = [atom for atom in x.atoms() if isinstance(atom, Call)]
+    return all(c.function in (np.transpose, np.reshape) for c in calls) and all(
+        abs(e) == 1 for monomial in x.terms for _, e in monomial
+    )

@@ -1,0 +1,173 @@
+"""Ops that NumPy has no function for, written with those it has.
+
+Given arrays these compute what the op does; given symbols they say how.  What takes more than a line stands as a
+function of its own above the derivation: `HELPERS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .expressions import Expr
+from .functions import BUILDERS, builds
+from .symbol import VARIADIC, WORDLESS, WRITTEN, Unreadable, applied, item
+
+HELPERS: dict[Any, str] = {}
+"""From a function to its text."""
+
+
+def helper(text: str) -> Callable[..., Any]:
+    """A function that a derivation brings along, from its text; given symbols it is a call."""
+    scope: dict[str, Any] = {"np": np}
+    exec(text, scope)
+    function = scope[text.split("(")[0].removeprefix("def ")]
+    HELPERS[function] = text.strip()
+    return function
+
+
+sigmoid = helper("""def sigmoid(z):
+    return 0.5 + 0.5 * np.tanh(0.5 * z)  # = 1 / (1 + exp(-z)), without overflow
+""")
+softmax = helper("""def softmax(z, axis=None):
+    e = np.exp(z - z.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+""")
+logsumexp = helper("""def logsumexp(z, axis=None, keepdims=False):
+    top = z.max(axis=axis, keepdims=True)
+    total = np.log(np.exp(z - top).sum(axis=axis, keepdims=True)) + top
+    return total if keepdims else total.squeeze(axis)
+""")
+inverse_or_zero = helper("""def inverse_or_zero(x):
+    return np.divide(1, x, out=np.zeros_like(x), where=x != 0)
+""")
+one_hot = helper("""def one_hot(labels, classes, axis):
+    return np.moveaxis(np.eye(classes)[labels], -1, axis)
+""")
+put: Any = helper("""def put(values, index, shape):
+    out = np.zeros(shape, values.dtype)
+    np.add.at(out, index, values)  # adds up where an index comes more than once
+    return out
+""")
+put_along_axis = helper("""def put_along_axis(values, index, axis, shape):
+    out = np.zeros(shape, values.dtype)
+    np.put_along_axis(out, index, values, axis)
+    return out
+""")
+overlap_add = helper("""def overlap_add(windows, length, axis):
+    shape = list(windows.shape[:-1])
+    shape[axis], (count, width) = length, (shape[axis], windows.shape[-1])
+    out = np.zeros(shape, windows.dtype)
+    for k in range(width):  # each window lies one further than the one before
+        part = [slice(None)] * out.ndim
+        part[axis] = slice(k, k + count)
+        out[tuple(part)] += windows[..., k]
+    return out
+""")
+
+
+def _call(function: Any) -> Callable[..., Any]:
+    return lambda *args, **options: applied(function, args, options)
+
+
+def _log_softmax(z: Any, axis: Any = -1) -> Any:
+    return z - applied(logsumexp, (z,), {"axis": axis, "keepdims": True})
+
+
+def _samples(shape: tuple[int, ...], axis: int) -> int:
+    return int(np.prod(shape)) // shape[axis]
+
+
+def _cross_entropy(logits: Any, labels: Any, axis: int = -1) -> Any:
+    if np.shape(labels) != logits.shape:
+        labels = applied(one_hot, (labels, logits.shape[axis], axis), {})
+    return -(labels * _log_softmax(logits, axis)).sum() / _samples(logits.shape, axis)
+
+
+def _softmax_minus_one_hot(x: Any, labels: Any, axis: int) -> Any:
+    return applied(softmax, (x, axis), {}) - applied(one_hot, (labels, x.shape[axis], axis), {})
+
+
+def _spread(a: Any, to: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    if axis is not None and not keepdims:
+        a = np.expand_dims(a, axis)
+    return np.broadcast_to(a, to)
+
+
+def _norm(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    return np.sqrt((x * x).sum(axis=axis, keepdims=keepdims))
+
+
+def _clip(a: Any, a_min: Any, a_max: Any) -> Any:
+    return np.clip(a, a_min, a_max)
+
+
+@builds(item)
+def _item(like: Any, x: Any, index: Any) -> Any:
+    """Of an array of one number every part is that number."""
+    return Expr(x.terms, like.shape, x.dtype) if x.number is not None else None
+
+
+@builds(put)
+def _put(like: Any, values: Any, index: Any, shape: Any) -> Any:
+    """Where an index only put in axes, they are taken out again."""
+    parts = index if isinstance(index, tuple) else (index,)
+    only_axes = all(p is None or p is Ellipsis or (isinstance(p, slice) and p == slice(None)) for p in parts)
+    return BUILDERS[np.reshape](like, values, shape) if only_axes else None
+
+
+WORDLESS.update({put, put_along_axis, one_hot})
+
+VARIADIC.update(
+    {
+        "einsum": lambda *arrays, subscripts, **_: applied(np.einsum, (subscripts, *arrays), {}),
+        "concatenate": lambda *arrays, axis=0: applied(np.concatenate, (list(arrays),), {"axis": axis}),
+        "stack": lambda *arrays, axis=0: applied(np.stack, (list(arrays),), {"axis": axis}),
+    }
+)
+
+
+def _pad(array: Any, *args: Any, **options: Any) -> Any:
+    widths = args[0] if args else options.get("widths")
+    if widths is None or len(args) > 1 or "axis" in options:
+        raise Unreadable("this mode of np.pad has no short formula")
+    return np.pad(array, widths)
+
+
+WRITTEN.update(
+    {
+        "relu": lambda x: np.maximum(x, 0),
+        "sigmoid": _call(sigmoid),
+        "softplus": lambda x: np.logaddexp(x, 0),
+        "softmax": lambda x, axis=-1: applied(softmax, (x, axis), {}),
+        "log_softmax": _log_softmax,
+        "logsumexp": _call(logsumexp),
+        "linear": lambda x, w, b=None: x @ w if b is None else x @ w + b,
+        "mse": lambda p, y: ((p - y) ** 2).mean(),
+        "binary_cross_entropy": lambda p, y: -(y * np.log(p) + (1 - y) * np.log(1 - p)).mean(),
+        "binary_cross_entropy_with_logits": lambda z, y: (np.logaddexp(z, 0) - z * y).mean(),
+        "cross_entropy": _cross_entropy,
+        "softmax_minus_one_hot": _softmax_minus_one_hot,
+        # Where the numbers at hand have no 0 in them, the formula is the plain one.
+        "inverse_or_zero": lambda x: 1 / x if x.all() else applied(inverse_or_zero, (x,), {}),
+        "where": lambda condition, x, y: np.where(condition, x, y),
+        "clip": _clip,
+        "spread": _spread,
+        "pad": _pad,
+        "cross": lambda a, b: np.cross(a, b),
+        "getitem": lambda x, index: applied(item, (x, index), {}),
+        "take_once": lambda a, index: applied(item, (a, index), {}),
+        "scatter": lambda values, index, into: applied(put, (values, index, into), {}),
+        "put_once": lambda values, index, into: applied(put, (values, index, into), {}),
+        "diag": lambda v, k=0: np.diag(v, k),
+        "cholesky": lambda a: np.linalg.cholesky(a),
+        "inv": lambda a: np.linalg.inv(a),
+        "astype": lambda x, dtype, **_: np.astype(x, np.dtype(dtype)),
+        "windows": lambda x, width, axis: np.lib.stride_tricks.sliding_window_view(x, width, axis),
+        "overlap_add": lambda windows, length, axis: applied(overlap_add, (windows, length, axis), {}),
+        "permuted": lambda a, order, axis: np.take_along_axis(a, order, axis),
+        "put_in_place": lambda a, order, axis: applied(put_along_axis, (a, order, axis, a.shape), {}),
+    }
+)
