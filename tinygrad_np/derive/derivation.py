@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from ..engine.door import rebuilt
 from ..engine.replay import Replay
 from ..engine.tape import PROJECTION, Node
 from ..engine.tensor import Tensor
@@ -18,7 +21,7 @@ from .naming import Names
 from .parts import joined
 from .recognition import recognized
 from .rewriting import Definitions
-from .symbol import Symbol, Unreadable, as_expr, written
+from .symbol import SIMPLER, Symbol, Unreadable, as_expr, item, written
 
 SHORT, SHORTER = 8, 3
 """A gradient that is used once stands inside the next line, if it costs no more to read than so many atoms; the
@@ -101,19 +104,40 @@ class Reading:
             return Variable("", value, as_expr(value), is_input=True)
         if node.requires_grad or node in self.names.by_user:
             return self._named_input(self.names.of(node), value, node)
-        for name, base in self.names.arrays.items():
-            for made in MADE:
-                if np.array_equal(made(base), value):
-                    source = self._named_input(name, base, node)
-                    whole = made(Symbol(expression(source), base))
-                    return Variable("", value, whole.expr, is_input=True)
+        made = self._made(value, node)
+        if made is not None:
+            return Variable("", value, made.expr, is_input=True)
         return self._named_input(self.names.of(node), value, node)
+
+    def _made(self, value: np.ndarray, node: Node) -> Symbol | None:
+        """Data as what was made of other data that has a name."""
+        for name, base in self.names.arrays.items():
+            ways: list[Callable[[Any], Any]] = [
+                *MADE,
+                *(partial(item, index=i) for i in range(len(base)) if base.shape[1:] == value.shape),
+            ]
+            for made in ways:
+                if np.array_equal(made(base), value):
+                    return made(Symbol(expression(self._named_input(name, base, node)), base))
+        return None
+
+    def _meta(self, node: Node) -> tuple[tuple, dict]:
+        """The metadata of an op, with symbols for arrays that have a name."""
+
+        def symbols(value: Any) -> Any:
+            if isinstance(value, np.ndarray) and value.size > 1 and value.dtype.kind in "biuf":
+                found = self._made(value, node)
+                return value if found is None else found
+            return rebuilt(value, map(symbols, value)) if isinstance(value, tuple | list) else value
+
+        args, options = node.meta or ((), {})
+        return symbols(args), {key: symbols(value) for key, value in options.items()}
 
     def _named_input(self, name: str, value: np.ndarray, node: Node) -> Variable:
         # A tape has an entry for each use of an array.
         known = next((v for v in self.inputs if v.name == name), None)
         if known is None:
-            known = Variable(name, value, is_input=True, is_data=not node.requires_grad)
+            known = Variable(name, value, is_input=True, is_data=not (node.is_leaf and node.requires_grad))
             self.inputs[known] = node
         return known
 
@@ -123,7 +147,7 @@ class Reading:
 
     def _whole(self, parent: Node) -> Any:
         """What an op computed; of several results all."""
-        args, options = parent.meta or ((), {})
+        args, options = self._meta(parent)
         try:
             return written(parent.rule.op, tuple(self._symbol(x) for x in parent.inputs), args, options)
         except Unreadable as error:
@@ -208,10 +232,15 @@ class Reading:
         if seen is not None:
             return [(0, self._fitted(seen.pull(g, self._symbol(node)), seen.source))]
         kept = tuple(self._kept(name, node) for name in node.rule.keep)
+        seen_by_rule: Any = SimpleNamespace(
+            inputs=node.inputs, meta=self._meta(node), shape=node.shape, dtype=node.dtype
+        )
         pulled = []
         for i in node.rule.wanted:
             try:
-                (d,) = node.rule.only((i,)).pull(g, kept, node)
+                d = self._simpler(node, i, g)
+                if d is None:
+                    (d,) = node.rule.only((i,)).pull(g, kept, seen_by_rule)
             except Unreadable as error:
                 raise DeriveError(
                     f"the backward rule of {node.describe()} cannot be written as a formula: {error}.  Write the "
@@ -219,6 +248,11 @@ class Reading:
                 ) from error
             pulled.append((i, self._fitted(d, node.inputs[i])))
         return pulled
+
+    def _simpler(self, node: Node, i: int, g: Any) -> Any:
+        holds, rule = SIMPLER.get((node.op_name, node.rule.op.inputs[i] if node.rule.op.inputs else ""), (None, None))
+        arrays = [self._symbol(x) for x in node.inputs]
+        return rule(g, *arrays) if holds is not None and rule is not None and holds(*arrays) else None
 
     def _kept(self, name: str, node: Node) -> Any:
         if name == "arrays":
@@ -255,5 +289,5 @@ def _is_plain(x: Expr | None) -> bool:
         return False
     calls = [atom for atom in x.atoms() if isinstance(atom, Call)]
     return all(c.function in (np.transpose, np.reshape) for c in calls) and all(
-        abs(e) == 1 for monomial in x.terms for _, e in monomial
+        e in (1, -1, 2) for monomial in x.terms for _, e in monomial
     )

@@ -280,6 +280,9 @@ def _mean(like: Any, x: Expr, axis: Any = None, keepdims: bool = False) -> Expr 
 
 @builds(np.where)
 def _where(like: Any, condition: Expr, x: Expr, y: Expr) -> Expr | None:
+    a, b = x.number, y.number
+    if a is not None and b == 0 and math.isfinite(a) and condition.dtype == bool:
+        return Expr(scale(condition, a).terms, like.shape, like.dtype)
     # What is not taken may be inf or nan, so no product with the condition takes its place.
     return x if x == y else None
 

@@ -47,6 +47,7 @@ class Lines:
         self.forward = [self._line(step, x) for step, x in forward]
         self.backward = [self._line(step, step.expr) for step in _ordered(reading.backward)]
         self.inputs = list(reading.inputs)
+        self.by_user = {reading.names.of(node) for node in reading.names.by_user} | set(reading.names.arrays)
 
     def _line(self, step: Step, x: Expr) -> Line:
         asked: list[int] = []

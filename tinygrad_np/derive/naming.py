@@ -104,6 +104,8 @@ def _content(array: np.ndarray) -> tuple:
 
 
 def _letter(node: Node) -> str:
-    if node.op_name == "add" and any(isinstance(x, Node) and x.op_name in ("matmul", "dot") for x in node.inputs):
+    terms = [x for x in node.inputs if isinstance(x, Node)]
+    inner = [y for x in terms if x.op_name == "add" for y in x.inputs if isinstance(y, Node)]
+    if node.op_name == "add" and any(x.op_name in ("matmul", "dot") for x in [*terms, *inner]):
         return "Z"
     return LETTERS.get(node.op_name, "T")

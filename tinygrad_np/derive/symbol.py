@@ -132,6 +132,11 @@ def item(x: Any, index: Any) -> Any:
 WORDLESS.add(item)
 
 
+def is_last(index: Any, last: int | None) -> bool:
+    """Whether an index is `..., last`: a part at the end of all axes, or an axis put in there."""
+    return isinstance(index, tuple) and len(index) == 2 and index[0] is Ellipsis and index[1] is last
+
+
 def reduced(function: Any, x: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: bool = False) -> Any:
     """A reduction by a ufunc, as the function of NumPy."""
     if out is not None:
@@ -226,6 +231,8 @@ def examples(value: Any) -> Any:
 WRITTEN: dict[str, Callable[..., Any]] = {}
 VARIADIC: dict[str, Callable[..., Any]] = {}
 """How ops that NumPy has no function for are written, by their name; those of any number of arrays apart."""
+SIMPLER: dict[tuple[str, str], tuple[Callable[..., bool], Callable[..., Any]]] = {}
+"""By op and input: where the first holds of the inputs, the second is the rule without what guards its edges."""
 
 
 def written(op: Any, arrays: tuple, args: tuple, options: dict) -> Any:
@@ -233,7 +240,7 @@ def written(op: Any, arrays: tuple, args: tuple, options: dict) -> Any:
     if op.name in VARIADIC:
         return VARIADIC[op.name](*arrays, **options)
     if op.name in WRITTEN and not function_name(op.public).startswith("np."):
-        return WRITTEN[op.name](*arrays, *args, **options)
+        return WRITTEN[op.name](*arrays, **dict(zip(op.metadata, args, strict=False)), **options)
     if not function_name(op.public).startswith("np."):
         raise Unreadable(f"NumPy has no function for {op.title}")
     return applied(op.public, (*arrays, *args), options)

@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ..engine.door import function_name
 from .expressions import Atom, Call, Coefficient, Constant, Expr, Group, Monomial, Variable, common_factors, rational
-from .symbol import item
+from .symbol import is_last, item
 from .written import HELPERS, put, put_along_axis
 
 SUM, PRODUCT, POWER, ATOM = 1, 2, 3, 4
@@ -163,12 +163,19 @@ class Text:
         if function is np.transpose:
             return self._transposed(args[0], args[1])
         if function is item:
-            return f"{self._wrap(self._given(args[0]), ATOM)}[{self._index(args[1])}]", ATOM
+            index = args[1]
+            if is_last(index, None) and len(args[0].shape) == 1:
+                index = (slice(None), None)
+            return f"{self._wrap(self._given(args[0]), ATOM)}[{self._index(index)}]", ATOM
         if function is np.reshape:
             given = [_shape(args[1], args[0].shape), *(f"{key}={self.value(x)}" for key, x in c.options.items())]
             return f"{self._wrap(self._given(args[0]), ATOM)}.reshape({', '.join(given)})", ATOM
         if function is np.where:
-            return f"np.where({', '.join([self.value(args[0]), *map(self.array, args[1:])])})", ATOM
+            return f"np.where({', '.join(self.written(x)[0] for x in args)})", ATOM
+        if function is np.logical_not and args[0].dtype == bool:
+            return f"(~{self._wrap(self._given(args[0]), ATOM)})", ATOM
+        if isinstance(function, np.ufunc):
+            return f"{function_name(function)}({', '.join(self.written(x)[0] for x in args)})", ATOM
         if function in METHODS:
             inside = self._wrap(self._given(args[0]), ATOM)
             options = {key: x for key, x in c.options.items() if key != "axis" or x is not None}
@@ -261,7 +268,9 @@ def _over(c: Coefficient) -> tuple[str, str]:
         small = c.denominator.bit_count() == 1 and c.denominator <= 64 and abs(c.numerator) < 1000
         if (small and c.denominator > 2 and abs(c.numerator) != 1) or (c.denominator == 2 and abs(c.numerator) > 1):
             return repr(float(abs(c))), "1"
-        return str(abs(c.numerator)), str(c.denominator)
+        if abs(c.numerator) <= 100 or c.denominator == 1:
+            return str(abs(c.numerator)), str(c.denominator)
+        return _float(abs(c)), "1"
     square = rational(float(c) ** 2)
     if isinstance(square, Fraction) and square.denominator <= 4096 and square.numerator <= 4096:
         return _root(square.numerator), _root(square.denominator)

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from .expressions import Expr
-from .functions import BUILDERS, builds
-from .symbol import VARIADIC, WORDLESS, WRITTEN, Unreadable, applied, item
+from .expressions import Call, Expr
+from .functions import BUILDERS, builds, call
+from .symbol import SIMPLER, VARIADIC, WORDLESS, WRITTEN, Unreadable, applied, is_last, item
 
 HELPERS: dict[Any, str] = {}
 """From a function to its text."""
@@ -96,7 +96,9 @@ def _spread(a: Any, to: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return np.broadcast_to(a, to)
 
 
-def _norm(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+def _norm(x: Any, ord: Any = 2, axis: Any = None, keepdims: bool = False) -> Any:
+    if ord not in (2, None):
+        return np.linalg.norm(x, ord=ord, axis=axis, keepdims=keepdims)
     return np.sqrt((x * x).sum(axis=axis, keepdims=keepdims))
 
 
@@ -107,7 +109,16 @@ def _clip(a: Any, a_min: Any, a_max: Any) -> Any:
 @builds(item)
 def _item(like: Any, x: Any, index: Any) -> Any:
     """Of an array of one number every part is that number."""
-    return Expr(x.terms, like.shape, x.dtype) if x.number is not None else None
+    if x.number is not None:
+        return Expr(x.terms, like.shape, x.dtype)
+    product = x.atom
+    if is_last(index, 0) and isinstance(product, Call) and product.function is np.matmul:
+        column = product.args[1].atom
+        if isinstance(column, Call) and column.function is item and is_last(column.args[1], None):
+            vector = column.args[0]
+            # A vector as a column, and back.
+            return call(np.matmul, like, product.args[0], vector) if len(vector.shape) == 1 else None
+    return None
 
 
 @builds(put)
@@ -129,9 +140,8 @@ VARIADIC.update(
 )
 
 
-def _pad(array: Any, *args: Any, **options: Any) -> Any:
-    widths = args[0] if args else options.get("widths")
-    if widths is None or len(args) > 1 or "axis" in options:
+def _pad(array: Any, widths: Any = None, **_: Any) -> Any:
+    if widths is None:
         raise Unreadable("this mode of np.pad has no short formula")
     return np.pad(array, widths)
 
@@ -155,6 +165,7 @@ WRITTEN.update(
         "where": lambda condition, x, y: np.where(condition, x, y),
         "clip": _clip,
         "spread": _spread,
+        "norm": _norm,
         "pad": _pad,
         "cross": lambda a, b: np.cross(a, b),
         "getitem": lambda x, index: applied(item, (x, index), {}),
@@ -169,5 +180,19 @@ WRITTEN.update(
         "overlap_add": lambda windows, length, axis: applied(overlap_add, (windows, length, axis), {}),
         "permuted": lambda a, order, axis: np.take_along_axis(a, order, axis),
         "put_in_place": lambda a, order, axis: applied(put_along_axis, (a, order, axis, a.shape), {}),
+    }
+)
+
+
+def _inside(p: Any) -> bool:
+    return bool((p.example > 0).all() and (p.example < 1).all())
+
+
+SIMPLER.update(
+    {
+        ("binary_cross_entropy", "p"): (
+            lambda p, y: _inside(p),
+            lambda g, p, y: ((1 - y) / (1 - p) - y / p) * (g / p.size),
+        ),
     }
 )

@@ -107,6 +107,8 @@ elementwise(np.cbrt, x=lambda out: inverse_or_zero(3 * out * out))
 def infinite_at_zero(out):
     """A length as a divisor: at 0, where it has no direction, the gradient is 0."""
     # Multiplying by 1 / out would overflow where out is tiny, and x / out does not.
+    if hasattr(out, "call_of") and out.all():
+        return out  # what only passes for an array is read, and reads better so
     return np.where(out == 0, np.inf, out)
 
 
