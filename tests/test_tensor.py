@@ -373,3 +373,9 @@ def test_numpy_takes_a_tensor_that_needs_no_gradient():
     np.testing.assert_array_equal(np.asarray(t), X)
     np.testing.assert_array_equal(np.array([t, t]), np.array([X, X]))
     assert np.asarray(t, np.float32).dtype == np.float32
+
+
+def test_comparing_with_what_has_its_own_way():
+    assert tg.Tensor([0.1 + 0.2, 1.0]) == pytest.approx([0.3, 1.0])
+    assert pytest.approx([0.3, 1.0]) == tg.Tensor([0.1 + 0.2, 1.0])
+    assert tg.Tensor(2.0) != pytest.approx(2.1)

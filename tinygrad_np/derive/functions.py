@@ -287,6 +287,11 @@ def _where(like: Any, condition: Expr, x: Expr, y: Expr) -> Expr | None:
     return x if x == y else None
 
 
+@builds(np.logical_not)
+def _logical_not(like: Any, x: Expr) -> Expr | None:
+    return None if x.number is None else number(not x.number, like.shape, like.dtype)
+
+
 # -- calls ------------------------------------------------------------------------------------------
 
 

@@ -41,6 +41,8 @@ class Derivation:
         imports = "import numpy as np"
         if any("sliding_window_view" in line.text for line in self.forward_lines):
             imports += "\nfrom numpy.lib.stride_tricks import sliding_window_view"
+        if any("scipy.special." in line.text for line in [*self.forward_lines, *self.backward_lines]):
+            imports += "\nimport scipy.special"
         parts = [imports, *self._helpers(), self._forward(), self._backward()]
         return "\n\n\n".join(parts) + "\n"
 

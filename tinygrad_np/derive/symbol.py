@@ -204,7 +204,7 @@ def as_expr(value: Any) -> Any:
         return value.expr
     if isinstance(value, list | tuple):
         return expressions(value) if any(isinstance(v, Symbol) for v in value) else as_expr(np.asarray(value))
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number | np.ndarray):
+    if not isinstance(value, int | float | complex | np.generic | np.ndarray):
         return value
     array = np.asarray(value)
     if array.dtype.kind not in "iufb":
@@ -239,8 +239,9 @@ def written(op: Any, arrays: tuple, args: tuple, options: dict) -> Any:
     """What an op computes, of symbols."""
     if op.name in VARIADIC:
         return VARIADIC[op.name](*arrays, **options)
-    if op.name in WRITTEN and not function_name(op.public).startswith("np."):
+    public = function_name(op.public).startswith(("np.", "scipy."))
+    if op.name in WRITTEN and not public:
         return WRITTEN[op.name](*arrays, **dict(zip(op.metadata, args, strict=False)), **options)
-    if not function_name(op.public).startswith("np."):
+    if not public:
         raise Unreadable(f"NumPy has no function for {op.title}")
     return applied(op.public, (*arrays, *args), options)

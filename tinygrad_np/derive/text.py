@@ -300,6 +300,8 @@ def _constant(value: np.ndarray) -> str:
     if value.ndim == 1 and value.dtype.kind in "iu" and np.array_equal(value, np.arange(value.size)):
         return f"np.arange({value.size})"
     dtype = "" if value.dtype in (np.float64, np.int64) else f", np.{value.dtype.name}"
+    if not value.size:
+        return f"np.zeros({value.shape})"
     if not value.ndim:
         return _float(value) if value.dtype.kind == "f" else repr(value.item())
     return f"np.array({_named(repr(value.tolist()))}{dtype})"

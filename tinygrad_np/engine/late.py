@@ -58,3 +58,14 @@ def in_place(ufunc: np.ufunc) -> Callable[..., Any]:
         return self
 
     return method
+
+
+def comparison(ufunc: np.ufunc) -> Callable[..., Any]:
+    """A comparison, unless the other side has its own way with arrays, such as `pytest.approx`."""
+
+    def method(self: Any, other: Any) -> Any:
+        if getattr(other, "__array_ufunc__", method) is None:
+            return NotImplemented
+        return RULES[ufunc](self, other)
+
+    return method

@@ -49,6 +49,7 @@ class Owner(weakref.ref):
 
     hooks: dict[int, Any] | None = None  # by birth number: what sees the gradient, or changes it
     retains = True  # whether the tensor gets the gradient as its .grad
+    accumulated = False  # whether that .grad is the sum over several backward passes
 
 
 class Node:
