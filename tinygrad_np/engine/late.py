@@ -60,6 +60,9 @@ def in_place(ufunc: np.ufunc) -> Callable[..., Any]:
     return method
 
 
+COMPARISONS = (np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal)
+
+
 def comparison(ufunc: np.ufunc) -> Callable[..., Any]:
     """A comparison, unless the other side has its own way with arrays, such as `pytest.approx`."""
 

@@ -18,7 +18,7 @@ from ..errors import AutogradError, BackwardError, DetachError, DtypeError, Shap
 from .arrays import as_numbers, checked, conjugate
 from .batched import Batched
 from .door import RULES, bare, call_without_rule, function_name, refuse_out, ufunc_inputs
-from .late import comparison, in_place, late
+from .late import COMPARISONS, comparison, in_place, late
 from .protocols import PythonProtocols
 from .tape import SMALL, Node, Owner, Tape, births, leaf, recording
 from .walk import cast, pull_back
@@ -290,8 +290,7 @@ class Tensor(PythonProtocols):
     __iadd__, __isub__ = in_place(np.add), in_place(np.subtract)
     __imul__, __itruediv__ = in_place(np.multiply), in_place(np.divide)
     __ipow__, __imod__, __ifloordiv__ = in_place(np.power), in_place(np.remainder), in_place(np.floor_divide)
-    __lt__, __le__, __gt__, __ge__ = map(comparison, (np.less, np.less_equal, np.greater, np.greater_equal))
-    __eq__, __ne__ = map(comparison, (np.equal, np.not_equal))  # type: ignore[assignment]
+    __lt__, __le__, __gt__, __ge__, __eq__, __ne__ = map(comparison, COMPARISONS)  # type: ignore[assignment]
     sum, prod, mean, var, std = late(np.sum), late(np.prod), late(np.mean), late(np.var), late(np.std)
     max, min, cumsum, cumprod = late(np.max), late(np.min), late(np.cumsum), late(np.cumprod)
     all, any, argmax, argmin, argsort = late(np.all), late(np.any), late(np.argmax), late(np.argmin), late(np.argsort)
