@@ -152,7 +152,7 @@ class Tensor(PythonProtocols):
     def _deposit(gradients: dict[Node, Any], create_graph: bool) -> None:
         for node, gradient in gradients.items():
             owner = node.owner() if node.owner is not None else None
-            if owner is None:
+            if node.owner is None or owner is None:
                 continue  # nobody is left to hold it
             # For z = x + iy users get dL/dx + i dL/dy, which points uphill, as in PyTorch: 2z for |z|**2.
             gradient = conjugate(gradient)
