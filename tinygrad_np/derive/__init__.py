@@ -41,6 +41,10 @@ def derive(loss: Tensor, names: Mapping[str, Any] | None = None) -> Derivation:
             f"{loss.describe()} does not depend on anything that requires grad, so there is nothing to derive.  Make "
             "the parameters with Tensor(..., requires_grad=True), and compute outside no_grad()."
         )
+    if loss.is_leaf:
+        raise BackwardError(
+            f"{loss.describe()} was not computed from anything: its gradient is 1, and there is no more to say."
+        )
     if loss.size != 1:
         raise BackwardError(
             f"derive() writes out the gradient of one number, and {loss.describe()} has {loss.size:,} entries.  Sum "

@@ -25,16 +25,15 @@ serials = count()
 
 
 class Atom:
-    """What arithmetic does not look into; equal if it reads the same."""
+    """What arithmetic does not look into; equal if it reads the same.
 
+    `serial` counts atoms in the order they were made, which is a good one to read them in.
+    """
+
+    serial: int
     shape: tuple[int, ...]
     dtype: np.dtype
     key: tuple[Any, ...]
-
-    @cached_property
-    def serial(self) -> int:
-        """Counts atoms in the order they were made, which is a good one to read them in."""
-        return next(serials)
 
     @cached_property
     def _hash(self) -> int:
@@ -62,18 +61,19 @@ class Variable(Atom):
         self, name: str, value: np.ndarray, definition: Expr | None = None, is_input: bool = False,
         is_data: bool = False, is_gradient: bool = False,
     ) -> None:  # fmt: skip
+        self.serial = next(serials)
         self.name, self.value, self.definition = name, value, definition
         self.is_input, self.is_data, self.is_gradient = is_input, is_data, is_gradient
         self.facts: set[tuple[int, ...]] = set()
         self.shape, self.dtype = value.shape, value.dtype
-        self.key = ("variable", id(self))
-        self.serial  # noqa: B018
+        self.key = ("variable", self.serial)
 
 
 class Constant(Atom):
     """An array of numbers that stands in the text itself."""
 
     def __init__(self, value: np.ndarray) -> None:
+        self.serial = next(serials)
         self.value, self.shape, self.dtype = value, value.shape, value.dtype
         self.key = ("constant", value.shape, str(value.dtype), value.tobytes())
 
@@ -84,6 +84,7 @@ class Call(Atom):
     def __init__(
         self, function: Any, args: tuple, options: Mapping[str, Any], like: np.ndarray, index: int | None = None
     ) -> None:
+        self.serial = next(serials)
         self.function, self.args, self.options, self.index = function, args, dict(options), index
         self.shape, self.dtype = like.shape, like.dtype
         self.key = ("call", function, _frozen(args), _frozen(self.options), index)
@@ -97,6 +98,7 @@ class Group(Atom):
     """A sum in parentheses, as a factor."""
 
     def __init__(self, inside: Expr) -> None:
+        self.serial = next(serials)
         self.inside, self.shape, self.dtype = inside, inside.shape, inside.dtype
         self.key = ("group", inside.key)
 

@@ -314,6 +314,6 @@ def _without_number(x: Expr) -> tuple[Expr, Any]:
 
 
 def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
-    if axis is None:
+    if axis is None or not ndim:
         return tuple(range(ndim))
     return tuple(int(a) % ndim for a in (axis if isinstance(axis, tuple | list) else (axis,)))

@@ -10,6 +10,7 @@ import numpy as np
 
 from .expressions import Call, Variable
 from .lines import Line, Lines, variables
+from .shown import latex_block, table, to_html
 from .written import HELPERS
 
 WIDTH = 40
@@ -21,19 +22,20 @@ WIDEST = 96
 class Derivation:
     """The backpropagation of a loss, written out.
 
+    `print` shows each line of the backward pass with the rule of calculus that it is; a notebook its formula too.
     `source` is a module with the functions `forward` and `backward`; `backward_lines` are the lines of the latter.
     `run()` runs it on the numbers of the tape and gives the loss and a dict of gradients, by the names of parameters.
     """
 
     def __init__(self, lines: Lines) -> None:
-        self._lines = lines
+        self.lines: Lines = lines
         self.forward_lines: list[Line] = lines.forward
         self.backward_lines: list[Line] = lines.backward
 
     @property
     def parameters(self) -> list[str]:
         """The names of what requires grad."""
-        return [v.name for v in self._lines.inputs if not v.is_data]
+        return [v.name for v in self.lines.inputs if not v.is_data]
 
     @cached_property
     def source(self) -> str:
@@ -46,8 +48,19 @@ class Derivation:
         parts = [imports, *self._helpers(), self._forward(), self._backward()]
         return "\n\n\n".join(parts) + "\n"
 
+    def to_latex(self, forward: bool = False) -> str:
+        """The backward pass, and the forward pass before it, as an `align*` block of LaTeX."""
+        return latex_block(self.lines, forward)
+
+    def to_html(self, graph: str | None = None) -> str:
+        """A table of lines, shapes, rules and formulas; each rule a link into the page `graph` of `tg.draw`."""
+        return to_html(self.lines, graph)
+
     def __str__(self) -> str:
-        return self.source
+        return table(self.lines)
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
 
     # -- the text -----------------------------------------------------------------------------
 
@@ -57,19 +70,19 @@ class Derivation:
         return [HELPERS[function] for function in used]
 
     def _forward(self) -> str:
-        given = _listed(self._lines.inputs)
+        given = _listed(self.lines.inputs)
         body = [*self._size(self.forward_lines), *self._facts(), *_commented(self.forward_lines)]
         result = f"return {self.forward_lines[-1].name}"
         cache = [v.name for v in self._cache()]
         return _function("forward", given, body, f"{result}, ({_listing(cache)})")
 
     def _backward(self) -> str:
-        inputs = [v for v in self._lines.inputs if v in set(variables(x.expr for x in self.backward_lines))]
+        inputs = [v for v in self.lines.inputs if v in set(variables(x.expr for x in self.backward_lines))]
         size = self._size(self.backward_lines)
         if size:
             # Where m is read off data that the backward pass does not need else.
             name = size[0].split(" = ")[1].split(".")[0]
-            inputs = [v for v in self._lines.inputs if v in inputs or v.name == name]
+            inputs = [v for v in self.lines.inputs if v in inputs or v.name == name]
         cache = [v.name for v in self._cache()]
         body = [f"{_listing(cache)} = cache"] if cache else []
         body += [*size, *_commented(self.backward_lines)]
@@ -82,15 +95,15 @@ class Derivation:
         return [line.step.variable for line in self.forward_lines if line.step.variable in used]
 
     def _size(self, lines: Iterable[Line]) -> list[str]:
-        if self._lines.size is None or not any(line.uses_m for line in lines):
+        if self.lines.size is None or not any(line.uses_m for line in lines):
             return []
-        place, n = self._lines.size
+        place, n = self.lines.size
         return [f"m = {place}".ljust(WIDTH) + f"  # {n}"]
 
     def _facts(self) -> list[str]:
         return [
             f"# {v.name} sums to 1 along {_axes(axes)}: backward() relies on it"
-            for v in self._lines.inputs
+            for v in self.lines.inputs
             for axes in v.facts
         ]
 
@@ -114,7 +127,7 @@ class Derivation:
 
     def run(self) -> tuple[Any, dict[str, np.ndarray]]:
         """The loss and the gradients, by running the source on the numbers of the tape."""
-        arrays = {v.name: v.value for v in self._lines.inputs}
+        arrays = {v.name: v.value for v in self.lines.inputs}
         loss, cache = self.forward(**arrays)
         names = self.backward.__code__.co_varnames[: self.backward.__code__.co_argcount - 1]
         gradients = self.backward(*[arrays[name] for name in names], cache)

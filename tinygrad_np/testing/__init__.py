@@ -1,5 +1,30 @@
-"""Comparing gradients."""
+"""Comparing gradients: numeric ones, checks of derivatives, and what is wrong with a hand-written one.
 
-from .gradcheck import numeric_grad
+`strategies` (for hypothesis) is loaded on use.
+"""
 
-__all__ = ["numeric_grad"]
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from .compare import GradientMismatch, assert_grads_match, compare_grads
+from .gradcheck import GradientCheck, GradientCheckError, check_grad
+from .numeric import NumericGradient, numeric_grad
+from .tolerance import Tolerance, digits, scaled_error, tolerance
+
+__all__ = [
+    # hand-written gradients
+    "compare_grads", "assert_grads_match", "GradientMismatch",
+    # derivatives of any function
+    "check_grad", "GradientCheck", "GradientCheckError", "numeric_grad", "NumericGradient",
+    # how close is close
+    "tolerance", "Tolerance", "scaled_error", "digits",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    # Only who uses it needs hypothesis.
+    if name == "strategies":
+        return importlib.import_module(".strategies", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

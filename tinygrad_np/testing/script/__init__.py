@@ -1,0 +1,1 @@
+"""`python -m tinygrad_np check`: the backward pass that stands in a script, beside autograd's."""
