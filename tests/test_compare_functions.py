@@ -8,6 +8,7 @@ import tinygrad_np as tg
 from tinygrad_np.errors import AutogradError
 from tinygrad_np.testing import compare_grads
 from tinygrad_np.testing.diagnosis.rerun import at_prime_sizes, one_hot_axis
+from tinygrad_np.testing.diagnosis.sizes import linked_axes
 
 
 def loss(X, y, w):
@@ -184,3 +185,38 @@ def test_errors_of_the_users_functions_are_his():
     hand, arrays, network_loss = as_functions(D1, D1.arrays())
     with pytest.raises(KeyError):
         compare_grads(hand, {"X": arrays["X"]}, network_loss)
+
+
+def test_three_samples_of_three_classes_need_no_help():
+    random = np.random.default_rng(0)
+    arrays = {"X": random.normal(size=(3, 4)), "Y": np.eye(3), "W": random.normal(size=(4, 3)), "b": np.zeros(3)}
+
+    def loss(X, Y, W, b):
+        return ((X @ W + b - Y) ** 2).sum() / len(X)
+
+    def hand(factor):
+        def backward(X, Y, W, b):
+            dZ = 2 * (X @ W + b - Y) / factor(X, Y)
+            return {"dW": X.T @ dZ, "db": dZ.sum(axis=0)}
+
+        return backward
+
+    without = compare_grads(hand(lambda X, Y: 1), arrays, loss)
+    over_all = compare_grads(hand(lambda X, Y: Y.size), arrays, loss)
+    assert [f.mistake for f in without.findings["dW"]] == ["batch_factor"]
+    assert [f.mistake for f in over_all.findings["dW"]] == ["entry_mean"]
+    assert compare_grads(hand(lambda X, Y: len(X)), arrays, loss).ok
+
+
+def test_which_axes_go_together():
+    arrays = {"X": np.zeros((3, 3)), "W": np.zeros((3, 2)), "y": np.zeros((3, 1)), "k": 2.0}
+
+    def runs(some):
+        try:
+            return (some["X"] @ some["W"] * some["y"]).ndim == 2
+        except ValueError:
+            return False
+
+    found = linked_axes(arrays, lambda value, shape: np.zeros(shape), runs)
+    assert found["X"][0] == found["y"][0] != found["X"][1] == found["W"][0] != found["W"][1]
+    assert set(found) == {"X", "W", "y"}

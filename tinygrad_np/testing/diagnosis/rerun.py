@@ -10,6 +10,7 @@ import numpy as np
 from ...engine.tensor import Tensor
 from ...errors import AutogradError
 from .names import PREFIXES
+from .sizes import linked_axes
 
 PRIMES = (11, 7, 5, 13, 17, 19, 23, 29, 31, 37, 41, 43)
 """Sizes to try: no two equal, none a divisor or the double of another, and small."""
@@ -108,6 +109,17 @@ def at_prime_sizes(
         else value
         for name, value in arrays.items()
     }
+
+
+def linked(
+    arrays: Mapping[str, Any], runs: Callable[[Mapping[str, Any]], bool], random: np.random.Generator
+) -> dict[str, str]:
+    """A letter for each axis: those that must be equally long for the user's functions share one."""
+
+    def other(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        return _redrawn(value, shape, max(2, min(value.shape, default=2)), random)
+
+    return linked_axes(arrays, other, runs)
 
 
 def _sizes(arrays: Mapping[str, Any], shapes: Mapping[str, str]) -> dict[Any, int]:
