@@ -17,7 +17,7 @@ from ..engine.tensor import Tensor
 from ..engine.walk import fit
 from ..errors import AutogradError
 from .expressions import Call, Expr, Variable, add, cost, expression, number, simplified
-from .naming import Names
+from .naming import Names, letter_of
 from .parts import joined
 from .recognition import recognized
 from .rewriting import Definitions
@@ -92,7 +92,10 @@ class Reading:
         definition = self._formula(node).expr
         variable = Variable("", self._value(node), self.definitions.folded(definition))
         self.variables[node] = variable
-        if node not in self.names.by_user and node is not self.root and _is_plain(variable.definition):
+        # A product of matrices and its bias are one step to a reader.
+        with_bias = node.op_name == "add" and letter_of(node) == "Z"
+        named = node in self.names.by_user or node is self.root or with_bias
+        if not named and _is_plain(variable.definition):
             self.transparent.add(node)
             return
         self.forward.append(Step(variable, node))

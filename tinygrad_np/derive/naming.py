@@ -69,7 +69,7 @@ class Names:
     def _sensible(self, node: Node) -> str:
         if node is self._root:
             return "loss" if node.shape == () else "out"
-        letter = ("W" if node.requires_grad else "X") if node.is_leaf else _letter(node)
+        letter = ("W" if node.requires_grad else "X") if node.is_leaf else letter_of(node)
         while True:
             self._counts[letter] += 1
             name = f"{letter}{self._counts[letter]}"
@@ -103,7 +103,7 @@ def _content(array: np.ndarray) -> tuple:
     return array.shape, array.dtype.str, hash(array.tobytes())
 
 
-def _letter(node: Node) -> str:
+def letter_of(node: Node) -> str:
     terms = [x for x in node.inputs if isinstance(x, Node)]
     inner = [y for x in terms if x.op_name == "add" for y in x.inputs if isinstance(y, Node)]
     if node.op_name == "add" and any(x.op_name in ("matmul", "dot") for x in [*terms, *inner]):
