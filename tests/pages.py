@@ -18,7 +18,8 @@ HOSTILE = [
 
 def values(text, low=-1.0, high=2.0):
     image = tuple(tuple(range(64 * row, 64 * row + 64, 4)) for row in range(4))
-    return Summary(text, rms=0.5, low=low, high=high, counts=(1, 4, 9, 3, 0, 2), image=image)
+    return Summary(text, rms=0.5, low=low, high=high, counts=(1, 4, 9, 3, 0, 2), image=image,
+                   image_low=low, image_high=high)  # fmt: skip
 
 
 def root(**options):

@@ -25,7 +25,12 @@ def _names():
     scope |= {name: getattr(np.linalg, name) for name in ("inv", "solve", "pinv")}
     scope |= {name: getattr(np.fft, name) for name in np.fft.__all__}
     scope |= {name: getattr(tg, name) for name in ("sigmoid", "softmax", "log_softmax")}
-    return scope | {"trigamma": lambda x: scope["polygamma"](1, x)}
+
+    def polygamma(n, x):
+        # SciPy's is for real numbers; what of this package's is complex has tests of its own.
+        return (tg.special.polygamma if np.iscomplexobj(x) else scope["polygamma"])(n, x)
+
+    return scope | {"polygamma": polygamma, "trigamma": lambda x: polygamma(1, x)}
 
 
 NAMESPACE = _names()
@@ -123,25 +128,72 @@ def read_with_count(match, values, x):
     return evaluated(match[1], {**values, "n": opened(evaluated(match[2], values), x.shape, int(match[3]))})
 
 
+def numbered(x):
+    """The numbers of the entries of x, in its shape."""
+    return np.arange(x.size).reshape(x.shape)
+
+
+def added_up(places, g, x):
+    """Each entry of g added to the entry of x that its place has the number of."""
+    total = np.zeros(x.size, np.result_type(g, float))
+    np.add.at(total, np.ravel(places), np.ravel(g))
+    return total.reshape(x.shape)
+
+
+def options_of(node):
+    """All metadata of a node's call, by name."""
+    args, options = node.meta or ((), {})
+    return {**node.rule.op.metadata, **dict(zip(node.rule.op.metadata, args, strict=False)), **options}
+
+
 def read_copies(match, values, x):
-    """Where each entry went, told by the op itself on numbered entries."""
+    """The op itself tells, on numbers, where it puts copies of each entry."""
     node = values["node"]
     args, options = node.meta or ((), {})
-    numbered = np.arange(1, x.size + 1).reshape(x.shape)
-    places = node.rule.op.function(numbered, *args, **options)
-    return np.bincount(places.ravel(), values["g"].ravel(), x.size + 1)[1:].reshape(x.shape)
+    return added_up(node.rule.op.function(numbered(x), *args, **options), values["g"], x)
 
 
-COPIES = (
-    "for each entry, the sum of g over its copies|for each entry, the sum of g over the windows it is in|"
-    "g, added up for each entry over the places it was taken to|g, each entry back where it came from|"
-    "g without the margin|g on the diagonal, 0 elsewhere|g (?:added up )?at \\[.*\\], 0 elsewhere"
-)
+def read_windows(match, values, x):
+    options = options_of(values["node"])
+    windows = np.lib.stride_tricks.sliding_window_view(numbered(x), options["width"], options["axis"])
+    return added_up(windows, values["g"], x)
+
+
+def read_back(match, values, x):
+    options = options_of(values["node"])
+    came_from = np.take_along_axis(numbered(x), options["order"], options["axis"])
+    assert sorted(came_from.ravel()) == list(range(x.size))
+    return added_up(came_from, values["g"], x)
+
+
+def read_margin(match, values, x):
+    widths = options_of(values["node"])["widths"]
+    inside = [slice(before, before + n) for (before, _), n in zip(widths, x.shape, strict=True)]
+    return values["g"][tuple(inside)]
+
+
+def read_diagonal(match, values, x):
+    options = options_of(values["node"])
+    return added_up(np.diagonal(numbered(x), options["offset"], options["axis1"], options["axis2"]), values["g"], x)
+
+
+def read_picked(match, values, x):
+    places = numbered(x)[options_of(values["node"])["index"]]
+    assert match[1] or np.unique(places).size == places.size, "some entries are picked twice"
+    return added_up(places, values["g"], x)
+
+
 READERS = {
     r"(.*), n = (sum\(\w+, axis=(-?\d+)\))$": read_with_count,
     r"(.*?), repeated (along .*|for every entry)$": read_repeated,
     r"g (?:added up )?at \[((?!.*(?:mask|indices)).*)\], 0 elsewhere$": read_getitem,
-    rf"(?:{COPIES})$": read_copies,
+    r"g (added up )?at \[.*\], 0 elsewhere$": read_picked,
+    r"for each entry, the sum of g over its copies$": read_copies,
+    r"g, added up for each entry over the places it was taken to$": read_copies,
+    r"for each entry, the sum of g over the windows it is in$": read_windows,
+    r"g, each entry back where it came from$": read_back,
+    r"g without the margin$": read_margin,
+    r"g on the diagonal, 0 elsewhere$": read_diagonal,
     r"g where \w+ is the (maximum|minimum)(.*) \(ties share\)$": read_extreme,
     r"g \* product of the others(?: \* ([\d.-]+))?(.*)$": read_others,
     r"sum of g from each entry on(.*)$": read_running,
@@ -223,7 +275,7 @@ def values_of(node, known):
 
 def compared(node, known, rng):
     """How many rules of a node were read; each is compared with what the engine makes of a random g."""
-    if node.rule.op.results or any(isinstance(x, Node) and x.dtype.kind == "c" for x in node.inputs):
+    if node.rule.op.results:
         return Counter()
     g = rng.uniform(0.5, 1.5, node.shape)
     g = g + 1j * rng.uniform(0.5, 1.5, node.shape) if node.dtype.kind == "c" else g.astype(node.dtype)

@@ -248,6 +248,36 @@ def test_long_backward_passes_are_folded_too():
     assert any(box.kind == "folded" and box.backward for box in picture.shown.boxes)
 
 
+def layers(n):
+    """Equal layers, each with a parameter of its own, from a parameter x0."""
+    x = parameter(np.ones(3), "x0")
+    for i in range(n):
+        with tg.scope(f"layer{i}"):
+            x = np.tanh(x * parameter(np.ones(3), f"W{i}"))
+    return x
+
+
+def regularized():
+    """A parameter that a scope uses, and after it what stands in none: its gradient is complete inside of the scope."""
+    W = parameter(np.eye(2) / 2, "W")
+    with tg.scope("net"):
+        h = np.tanh(np.tanh(np.ones(2) @ W) @ W)
+    return np.sum(h) + np.sum(W**2)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "options", "gradients"),
+    [(regularized(), {"depth": 0}, {"dW"}), (np.sum(layers(20)), {}, {"dx0", "dW0", "dW19"})],
+)
+def test_gradients_of_drawn_parameters_are_drawn_where_their_block_is_folded(tensor, options, gradients):
+    shown = tg.draw(tensor, backward=True, **options).shown
+    assert any(box.kind == "folded" and box.backward for box in shown.boxes)
+    drawn = {f"d{box.name}" for box in shown.boxes if box.kind == "parameter"}
+    results = {box.name: box for box in shown.boxes if box.kind == "result" and box.backward}
+    assert drawn <= results.keys() == gradients
+    assert [len(into(shown, box)) for box in results.values()] == [1] * len(results)
+
+
 # -- what it must not do ----------------------------------------------------------------------
 
 

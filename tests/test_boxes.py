@@ -111,3 +111,38 @@ def test_debug_mode_gives_the_line():
     (box,) = boxes(y, "op")
     assert re.fullmatch(r"test_boxes\.py:\d+", box.place)
     assert box.code == "y = x * x"
+
+
+@pytest.mark.parametrize(
+    ("function", "formula", "rule"),
+    [
+        (lambda x: x * (1 + 2j), "x * (1+2j)", "dx = g * (1+2j)"),
+        (lambda x: (2 - 1j) - x, "(2-1j) − x", "dx = −g"),
+        (lambda x: x ** (1 + 2j), "x ** (1+2j)", "dx = g * (1+2j) * x ** ((1+2j) − 1)"),
+        (lambda x: x * np.complex64(-1 - 2j), "x * (-1-2j)", "dx = g * (-1-2j)"),
+    ],
+)
+def test_complex_numbers_stand_in_brackets(function, formula, rule):
+    x = tg.Tensor(np.ones(3, complex), requires_grad=True, name="x")
+    (box,) = boxes(function(x), "op")
+    assert (box.formula, box.rules) == (formula, (rule,))
+
+
+def test_two_inputs_of_one_name_are_told_apart():
+    x, other = (tg.Tensor(np.ones((2, 2)), requires_grad=True, name="x") for _ in range(2))
+    for y in (x * other, x @ other, np.linalg.solve(x + np.eye(2), other)):
+        box = [box for box in view(y).boxes if box.kind == "op"][-1]
+        found = [arrow.role or "x" for arrow in into(view(y), box)]
+        assert len(set(found)) == 2
+        assert all(re.search(rf"\b{name}\b", box.formula) for name in found), box.formula
+        assert len({rule.split(" = ")[0] for rule in box.rules}) == 2
+    assert op(view(x * other), "multiply").formula == "x * y"
+    assert op(view(x * x), "multiply").formula == "x * x"
+
+
+def test_long_names_stay_different_where_they_are_cut():
+    a, b = (tg.Tensor(np.ones((3, 3)), requires_grad=True, name=f"decoder.W_{i}x") for i in (1, 2))
+    (box,) = boxes(a**b, "op")
+    # The names in full would make a line too long.
+    assert box.rules[0] == "d(decod….W_1x) = g * decod….W_2x * decod….W_1x ** (decod….W_2x − 1)"
+    assert box.rules[1] == "d(decoder.W_2x) = g * out * log(decoder.W_1x)"

@@ -347,11 +347,11 @@ def test_arguments_that_make_no_sense(capsys, arguments):
 @pytest.mark.parametrize(
     ("options", "message"),
     [(["--step", "0"], "--step"), (["--limit", "3"], "limit"), (["--depth", "-1"], "depth"),
-     (["-o", "out.no-thing"], "no format"), (["-o", "out"], "ending")],
+     (["-o", "out.no-thing"], "no format"), (["-o", "out.bogus"], "no format"), (["-o", "out"], "ending")],
 )  # fmt: skip
 def test_options_out_of_range(run, tmp_path, options, message):
-    result, text, _, err = run("np.sin(x)", *options)
-    assert (result, text) == (1, None)
+    result, text, out, err = run("open('it ran', 'w')\nprint('it ran')\nnp.sin(x)", *options)
+    assert (result, text, out) == (1, None, "")
     assert message in err
     assert os.listdir(tmp_path) == ["script.py"]
 

@@ -31,7 +31,7 @@ def test_each_op_is_drawn_once_and_a_leaf_once_for_each_use():
     # Two products, tanh, sum; W twice, the data once; the result.
     assert len(texts) == 8
     assert sum(text.startswith("matmul") for text in texts) == 2
-    assert [text.splitlines()[0].endswith("2 uses") for text in texts if text.startswith("W ")] == [True, True]
+    assert [text.splitlines()[0].endswith("used by 2 ops") for text in texts if text.startswith("W ")] == [True, True]
     assert len(drawn(tree, "edge")) == 7
 
 
@@ -237,6 +237,42 @@ def test_another_show_is_refused(show):
 def test_limits_that_leave_nothing_are_refused(limit, depth):
     with pytest.raises(ValueError, match=rf"limit=10 or more boxes and depth=0 or more; got limit={limit}"):
         tg.draw(tg.Tensor(1.0), limit=limit, depth=depth)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("limit", "a"), ("limit", 20.5), ("limit", None), ("depth", "1"), ("depth", 1.0), ("depth", True), ("show", 3),
+     ("show", ["dtype", 3]), ("title", 5), ("title", ["a"])],
+)  # fmt: skip
+def test_options_of_another_type_are_refused(option, value):
+    with pytest.raises(TypeError, match=re.escape(repr(value)) + r".*  \w.*\.  Write "):
+        tg.draw(tg.Tensor(1.0), **{option: value})
+    assert tg.draw(tg.Tensor(1.0), limit=np.int64(20), depth=np.int8(1)).view.boxes
+
+
+def test_inside_vmap_what_was_not_recorded_is_refused():
+    with pytest.raises(AutogradError, match=r"inside vmap.*nothing that requires grad.*vmap\(grad\(f\)\)"):
+        tg.vmap(lambda v: tg.draw(v))(np.ones((2, 3)))
+
+
+def test_every_arrow_is_drawn_also_of_a_leaf_used_twice_by_one_op():
+    x = tg.Tensor(np.ones(3), requires_grad=True, name="x")
+    b = tg.Tensor(np.ones(3), name="b")
+    for y in (np.concatenate([np.tanh(x), b, b]), np.concatenate([b, np.tanh(x), x, b]), np.tanh(x) * x + b):
+        picture = tg.draw(y)
+        assert picture.source.count(" -> ") == len(picture.view.arrows)
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        (words.memory(999), "999 B"), (words.memory(999_499), "999 kB"), (words.memory(999_600), "1 MB"),
+        (words.memory(1000), "1 kB"), (words.memory(5e12), "5,000 GB"), (words.duration(0.0009996), "1 ms"),
+        (words.duration(0.000999), "999 µs"), (words.duration(0.9999), "1 s"), (words.duration(7200), "7,200 s"),
+    ],
+)  # fmt: skip
+def test_units_are_chosen_for_the_digits_that_are_shown(said, text):
+    assert said == text
 
 
 # -- how it looks -----------------------------------------------------------------------------

@@ -143,6 +143,28 @@ def test_values_that_are_gone_leave_a_note():
     assert "tg.inspect()" in note
 
 
+def test_what_is_not_known_to_be_the_first_is_not_called_so():
+    y = large_graph()
+    y.backward()
+    for picture in (tg.draw(y), tg.draw(y, limit=10)):
+        for format in ("text", "table", "mermaid", "dot"):
+            assert "nan or inf" in picture.to(format)
+            assert "first nan or inf" not in picture.to(format).replace("the first nan or inf arose", "")
+        assert '"bad":true,"first":false' in picture.to("html")
+
+
+def test_nan_in_large_data_is_found_while_its_user_has_it():
+    x, data = parameter(np.ones(3000)), np.ones(3000)
+    data[5] = np.nan
+    y = np.sum(np.exp(x * data) * 2)
+    y.backward()
+    assert [box.kind for box in view(y).boxes if box.bad] == ["data"]
+    assert "first nan or inf: 1 of its entries" in str(tg.draw(y))
+    del data
+    assert [box.kind for box in view(y).boxes if box.bad] == ["result"]
+    assert "first nan or inf: " not in str(tg.draw(y))
+
+
 def test_inspection_finds_the_first_among_large_arrays():
     with tg.inspect():
         y = large_graph()

@@ -66,7 +66,7 @@ def network():
 
 CHART = """\
 ---
-title: "loss = 2.9257 · 8 operations · 12 parameters · float32, float64"
+title: "loss = 2.9257 · 8 operations · 12 parameters · float64, float32"
 config:
   flowchart:
     wrappingWidth: 600

@@ -143,6 +143,24 @@ def test_a_click_folds_and_opens_in_place(open_page):
     assert abs(page.locator(".group").bounding_box()["y"] - before["y"]) < 3
 
 
+def test_what_is_left_after_folding_is_in_the_window(open_page):
+    n = 30
+    boxes = [pages.Box(i, "op", text="exp", shape=(3,), dtype="float64", group=1) for i in range(n)]
+    boxes.append(pages.Box(n, "op", text="sum", shape=(3,), dtype="float64"))
+    arrows = [pages.Arrow(i, n, (3,), "float64") for i in range(n)]
+    groups = [pages.Group(0, 0, "root", ops=n + 1), pages.Group(1, 0, "scope", "wide", ops=n)]
+    page = open_page(pages.View("y", "1", boxes=boxes, arrows=arrows, groups=groups))
+    # The left end of a scope whose middle, where the folded box will be, is outside of the window.
+    page.evaluate("location.hash = 'op-0'")
+    page.wait_for_selector('[data-key="b0"].selected')
+    page.wait_for_timeout(300)
+    head = page.locator(".head").bounding_box()
+    page.mouse.click(head["x"] + 15, head["y"] + head["height"] / 2)
+    box, frame = page.locator('[data-key="g1"]').bounding_box(), page.locator("#canvas").bounding_box()
+    assert frame["y"] <= box["y"] <= frame["y"] + frame["height"] - box["height"]
+    assert frame["x"] <= box["x"] <= frame["x"] + frame["width"] - box["width"]
+
+
 def test_moving_boxes_arrive_where_boxes_stand_without_motion(open_page):
     def places(page):
         return [box.bounding_box() for box in page.locator(".node").all()]

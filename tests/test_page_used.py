@@ -112,6 +112,16 @@ def test_a_click_shows_formulas_values_pictures_times_and_the_source_line(open_p
     assert page.locator("#panel").is_hidden()
 
 
+def test_units_are_chosen_for_the_digits_that_are_shown(open_page):
+    drawn = pages.mlp()
+    big = {"nbytes": 999_600, "seconds": 0.0009996, "back_seconds": 0.99949, "saved": (("x", 999_499), ("y", 5e12))}
+    page = open_page(pages.replace(drawn, boxes=[pages.replace(box, **big) for box in drawn.boxes]))
+    page.locator('[data-key="b2"]').click()
+    panel = page.locator("#panel").inner_text()
+    for words in ("1.00 MB", "forward 1.00 ms", "backward 999 ms", "x: 999 kB", "y: 5,000 GB"):
+        assert words in panel, words
+
+
 def test_the_image_has_the_entries_with_zero_in_white_and_the_histogram_the_counts(open_page):
     page = open_page(pages.mlp())
     page.locator('[data-key="b2"]').click()
@@ -132,11 +142,11 @@ def test_the_image_has_the_entries_with_zero_in_white_and_the_histogram_the_coun
 
 def test_uses_of_one_leaf_are_highlighted_together_and_linked(open_page):
     page = open_page(pages.branching())
-    assert "1 of 3 uses" in page.locator('[data-key="b2"]').text_content()
+    assert "used by 3 ops" in page.locator('[data-key="b2"]').text_content()
     page.locator('[data-key="b0"]').hover()
     assert keys_of(page, ".node.near") == ["b0", "b2", "b6"]
     page.locator('[data-key="b0"]').click()
-    page.locator("#panel section", has_text="One of 3 uses").get_by_role("button", name="use 3 of 3").click()
+    page.locator("#panel section", has_text="Used by 3 ops").get_by_role("button", name="use 3 of 3").click()
     assert keys_of(page, ".node.selected") == ["b6"]
 
 

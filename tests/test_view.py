@@ -5,6 +5,7 @@ import pytest
 from drawing import boxes, into, named, network, op, rms, scalar_graph
 
 import tinygrad_np as tg
+from tinygrad_np.engine.tape import SMALL
 from tinygrad_np.graph.view import view
 
 
@@ -224,6 +225,32 @@ def test_a_use_in_the_backward_pass_is_none_in_the_forward_pass():
     assert all(arrow.rms is None for arrow in seen.arrows if boxes_of[arrow.target].backward)
 
 
+def test_uses_are_counted_in_each_pass_by_itself():
+    w = tg.Tensor([1.0, 2.0], requires_grad=True, name="w")
+    y = np.sum(np.sin(w) * w)
+    (forward,) = {box.uses for box in view(y).boxes if box.name == "w"}
+    boxes_of = [box for box in view(y, backward=True).boxes if box.name == "w"]
+    passes = {back: [box.uses for box in boxes_of if box.backward is back] for back in (False, True)}
+    assert forward == 2
+    assert passes[False] == [2, 2]
+    # Cosine of w, and the product with w.
+    assert passes[True] == [len(passes[True])] * len(passes[True])
+    assert len(passes[True]) == 2
+
+
+@pytest.mark.parametrize("name", ["dout", "dloss", None])
+def test_what_the_backward_pass_starts_from_is_told_from_a_parameter_of_its_name(name):
+    a = tg.Tensor(2.0, requires_grad=True, name=name)
+    loss = a * a
+    if name == "dloss":
+        loss.name = "loss"
+    seen = view(loss, backward=True)
+    seeds = [box for box in seen.boxes if box.backward and box.kind == "data"]
+    assert {box.value.text for box in seeds} == {"1"}
+    used = [box for box in seen.boxes if box.backward and box.kind == "parameter"]
+    assert {(box.name, box.value.text) for box in used} == {(name, "2")}
+
+
 def test_leaves_without_gradient_need_none():
     loss, _ = scalar_graph()
     loss.backward()
@@ -255,7 +282,7 @@ def test_retained_gradients_are_shown():
 # -- values -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("n", [6, 1024, 1025, 4000])
+@pytest.mark.parametrize("n", [6, SMALL, SMALL + 1, 4000])
 def test_values_before_and_after_backward(n):
     values = np.linspace(0.1, 2, n)
     x = tg.Tensor(values, requires_grad=True, name="x")
@@ -268,7 +295,7 @@ def test_values_before_and_after_backward(n):
     y.backward()
     # What backward() has dropped is only known of small arrays.
     seen = op(view(y), "exp").value
-    assert (seen is None) == (n > 1024)
+    assert (seen is None) == (n > SMALL)
 
 
 def test_inspection_keeps_large_values():
@@ -290,6 +317,33 @@ def test_images_go_from_the_smallest_to_the_largest_entry():
     wide = tg.Tensor(np.zeros((3, 100, 200)), requires_grad=True, name="x")
     image = named(view(wide * 2), "x").value.image
     assert max(len(image), *map(len, image)) <= 28
+
+
+@pytest.mark.parametrize("shape", [(10_000, 10), (200_000, 10), (16, 16, 5000), (1_048_576,)])
+def test_histograms_count_all_entries_of_large_arrays(shape):
+    # Each column has a number of its own: who looks at every tenth entry sees one of them.
+    values = np.broadcast_to(np.arange(shape[-1]) % 10.0, shape).copy()
+    values.flat[-1] = 30
+    x = tg.Tensor(values, requires_grad=True, name="x")
+    value = named(view(x * 2), "x").value
+    assert (value.low, value.high) == (0, 30)
+    assert sum(value.counts) == values.size
+    np.testing.assert_allclose(value.counts, np.histogram(values, 16)[0], rtol=0.05, atol=2)
+
+
+def test_histograms_leave_out_what_is_not_finite():
+    x = tg.Tensor(np.r_[np.nan, np.inf, np.arange(8.0)], requires_grad=True, name="x")
+    value = named(view(x * 2), "x").value
+    assert (value.low, value.high, sum(value.counts)) == (0, 7, 8)
+
+
+def test_an_image_has_the_scale_of_what_it_shows():
+    values = np.arange(8.0).reshape(2, 2, 2) * 100
+    x = tg.Tensor(values, requires_grad=True, name="x")
+    value = named(view(x * 2), "x").value
+    assert value.image == ((0, 85), (170, 255))
+    assert (value.image_low, value.image_high) == (0, 300)
+    assert (value.low, value.high) == (0, 700)
 
 
 # -- paths ------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from ..engine.door import function_name
 from .expressions import Atom, Call, Coefficient, Constant, Expr, Group, Monomial, Variable, common_factors
 from .notation import alone, axes, code, escaped, named, over, sizes, symbol
 from .symbol import item
-from .text import Text
+from .text import Text, reading_order
 from .written import HELPERS, logsumexp, one_hot, sigmoid, softmax
 
 Written = tuple[str, int]
@@ -117,8 +117,8 @@ class Formulas:
             return (f"-{alone(c)}", SUM) if c < 0 else (alone(c), ATOM)
         monomial, c = Text._means(monomial, c)
         top, bottom = over(c)
-        above = [self._factor(a, e) for a, e in sorted(monomial, key=_reading_order) if e > 0]
-        below = [self._factor(a, -e) for a, e in sorted(monomial, key=_reading_order) if e < 0]
+        above = [self._factor(a, e) for a, e in sorted(monomial, key=reading_order) if e > 0]
+        below = [self._factor(a, -e) for a, e in sorted(monomial, key=reading_order) if e < 0]
         if rest is not None:
             above.append(Factor(self._sum(rest), ARRAY if rest.natural_shape() else SCALAR))
         number = [Factor((top, ATOM), NUMBER)] if top != "1" or not above else []
@@ -319,16 +319,6 @@ def _between(before: int, kind: int, part: str) -> str:
         return r" \odot "
     # A name before a parenthesis would be read as a function.
     return r" \cdot " if before != NUMBER and part.startswith(r"\left(") else " "
-
-
-def _reading_order(entry: tuple[Atom, Fraction]) -> tuple:
-    """Products of matrices first, then gradients, other variables, functions, masks and sums."""
-    atom, e = entry
-    if isinstance(atom, Group) or atom.dtype == bool:
-        return (4, atom.serial)
-    if isinstance(atom, Call):
-        return (1 if atom.function is np.matmul else 3, atom.serial)
-    return (1 if isinstance(atom, Variable) and atom.is_gradient else 2 if e == 1 else 3, atom.serial)
 
 
 def _constant(value: np.ndarray) -> str:

@@ -104,6 +104,7 @@ def _content(array: np.ndarray) -> tuple:
 
 
 def letter_of(node: Node) -> str:
+    """The letter that a tutorial would use for what an op gives: Z before an activation, A after it."""
     terms = [x for x in node.inputs if isinstance(x, Node)]
     inner = [y for x in terms if x.op_name == "add" for y in x.inputs if isinstance(y, Node)]
     if node.op_name == "add" and any(x.op_name in ("matmul", "dot") for x in [*terms, *inner]):

@@ -90,8 +90,8 @@ class Text:
     ) -> tuple[str, int]:
         """A number times powers: what is multiplied, then what is divided by."""
         monomial, c = self._means(monomial, c)
-        above = sorted([(a, e) for a, e in monomial if e > 0], key=_reading_order)
-        below = sorted([(a, -e) for a, e in monomial if e < 0], key=_reading_order)
+        above = sorted([(a, e) for a, e in monomial if e > 0], key=reading_order)
+        below = sorted([(a, -e) for a, e in monomial if e < 0], key=reading_order)
         factors = [self._power(a, e) for a, e in above] + ([last] if last else [])
         top, bottom = _over(c)
         masks = all(a.dtype == bool for a, _ in monomial) and monomial and last is None
@@ -252,8 +252,8 @@ def _is_short(c: Coefficient) -> bool:
     return isinstance(c, Fraction) and c.denominator <= 16
 
 
-def _reading_order(entry: tuple[Atom, Fraction]) -> tuple:
-    """Products of matrices first, then variables, then other functions, then masks and what is in parentheses."""
+def reading_order(entry: tuple[Atom, Fraction]) -> tuple:
+    """Products of matrices and gradients first, then variables, then other functions, then masks and sums."""
     atom, e = entry
     if isinstance(atom, Group) or atom.dtype == bool:
         return (3, atom.serial)

@@ -19,10 +19,11 @@ def folded(view: View) -> View:
     >>> [box.text for box in folded(view(x)).boxes]
     ['', 'multiply *', 'add +', '× 99 more', '']
     """
-    outermost = _outermost_closed(view.groups)
-    boxes: list[Box] = []
+    outermost = outermost_closed(view.groups)
+    boxes: list[Box | int] = []
     shown: dict[int, int] = {}
     made: dict[int, int] = {}
+    content: dict[int, list[Box]] = {}
     total = max((box.id for box in view.boxes), default=0) + 1
     for box in view.boxes:
         group = outermost[box.group]
@@ -31,13 +32,15 @@ def folded(view: View) -> View:
             boxes.append(box)
             continue
         if group not in made:
-            made[group] = total + len(made)
-            boxes.append(_folded_box(made[group], view.groups[group], box.backward))
+            made[group], content[group] = total + len(made), []
+            boxes.append(group)
         shown[box.id] = made[group]
+        content[group].append(box)
     groups = [group for group in view.groups if outermost[group.id] is None]
     hidden = [view.groups[group] for group in made]
     notes = (*view.notes, *_note(hidden, view.groups[0].ops if view.groups else 0))
-    return replace(view, notes=notes, boxes=boxes, arrows=_merged(view.arrows, shown), groups=groups)
+    drawn = [box if isinstance(box, Box) else _folded_box(made[box], view.groups[box], content[box]) for box in boxes]
+    return replace(view, notes=notes, boxes=drawn, arrows=_merged(view.arrows, shown), groups=groups)
 
 
 def _note(hidden: list[Group], ops: int) -> list[str]:
@@ -45,12 +48,13 @@ def _note(hidden: list[Group], ops: int) -> list[str]:
     if not hidden:
         return []
     names = [group.detail if group.kind == "more" else group.label for group in hidden]
+    names = list(dict.fromkeys(names))
     few = [*names[:3], "…"] if len(names) > 3 else names
     folded = sum(group.ops for group in hidden)
     return [f"folded: {folded:,} of {ops:,} operations ({', '.join(few)})"]
 
 
-def _outermost_closed(groups: list[Group]) -> list[int | None]:
+def outermost_closed(groups: list[Group]) -> list[int | None]:
     """For each group, the outermost closed group that it is in or is itself."""
     found: list[int | None] = []
     for group in groups:
@@ -59,9 +63,11 @@ def _outermost_closed(groups: list[Group]) -> list[int | None]:
     return found
 
 
-def _folded_box(id: int, group: Group, backward: bool) -> Box:
+def _folded_box(id: int, group: Group, boxes: list[Box]) -> Box:
+    bad = any(box.bad for box in boxes)
+    tainted = not bad and any(box.tainted for box in boxes)
     return Box(id, "folded", text=group.label, details=inside(group), group=group.parent, size=group.parameters,
-               backward=backward)  # fmt: skip
+               bad=bad, first=all(box.first for box in boxes), tainted=tainted, backward=boxes[0].backward)  # fmt: skip
 
 
 def inside(group: Group) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 SHOW = ("dtype", "bytes", "time", "source", "saved", "histogram")
@@ -15,7 +16,7 @@ class Summary:
     `text` is its entries if there are few, else mean ± standard deviation.  `rms` is the root of the mean
     square; `bad` counts entries that are nan or infinite, `nans` those that are nan.  `counts` is a histogram
     with as many equal steps from `low` to `high` (empty where no array is at hand).  `image` has rows of
-    numbers 0 to 255, from the smallest to the largest entry: a matrix, or a coarser picture of one.
+    numbers 0 to 255, from `image_low` to `image_high`: a matrix, or some entries of one at equal distances.
     """
 
     text: str
@@ -26,6 +27,8 @@ class Summary:
     high: float = 0.0
     counts: tuple[int, ...] = ()
     image: tuple[tuple[int, ...], ...] = ()
+    image_low: float = 0.0
+    image_high: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +41,11 @@ class Box:
     `saved` names the arrays kept for the backward pass, with their bytes.  `place` is the line of the program
     ("mlp.py:12") and `code` what is written there; `seconds` are those of the forward pass and
     `back_seconds` those of the backward pass: known where the graph was recorded inside `inspect()`.
-    `bad` is True for the first box with nan or inf, `tainted` for what is computed from it.  `size` counts the
-    entries of parameters, `nbytes` those of the value; `uses` counts the ops that use a leaf, which has a box
-    for each, `same` is the first of them.  `group` is the innermost Group.  `backward` is True for a box of
-    the drawn backward pass.
+    `bad` is True for the first box that is known to have nan or inf, with `first` False where one whose value is not
+    known may have had it before; `tainted` for what is computed from it.  `size` counts the entries of parameters,
+    `nbytes` those of the value; `uses` counts the ops of its pass that use a leaf, which has a box for each, `same`
+    is the first of them in both passes.  `group` is the innermost Group.  `backward` is True for a box of the drawn
+    backward pass.
     """
 
     id: int
@@ -62,6 +66,7 @@ class Box:
     seconds: float | None = None
     back_seconds: float | None = None
     bad: bool = False
+    first: bool = True
     tainted: bool = False
     size: int = 0
     nbytes: int = 0
@@ -119,7 +124,8 @@ class Group:
 class View:
     """All that a picture of one tensor shows.  The boxes are in the order they were computed.
 
-    `name` and `answer` are those of the tensor; `notes` say what was folded, or is not known and why.
+    `name` and `answer` are those of the tensor; `notes` say what was folded, or is not known and why.  `dtypes` are
+    those of all numbers, also of those that are folded; the usual one first.
     """
 
     name: str | None
@@ -128,3 +134,15 @@ class View:
     boxes: list[Box] = field(default_factory=list)
     arrows: list[Arrow] = field(default_factory=list)
     groups: list[Group] = field(default_factory=list)
+    dtypes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.dtypes:
+            object.__setattr__(self, "dtypes", self._dtypes())
+
+    def _dtypes(self) -> tuple[str, ...]:
+        carried = Counter([arrow.dtype for arrow in self.arrows] + [box.dtype for box in self.boxes])
+        del carried[""]
+        floating = {dtype: n for dtype, n in carried.items() if dtype.startswith(("float", "complex"))}
+        usual = max(sorted(floating or carried), key=carried.__getitem__, default="")
+        return tuple(sorted(carried, key=lambda dtype: (dtype != usual, dtype)))

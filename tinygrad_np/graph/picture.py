@@ -20,7 +20,7 @@ from .export.mermaid import to_mermaid
 from .export.text import to_table, to_text
 from .fold import folded
 from .parts import View
-from .render import RendererNotFound, RenderError, rendered
+from .render import SECONDS, RendererNotFound, RenderError, rendered
 
 NOTEBOOK_BYTES, NOTEBOOK_SECONDS = 2_000_000, 20.0
 """What a notebook is given as svg: larger pictures, and slower ones, make it heavy."""
@@ -28,9 +28,9 @@ NOTEBOOK_BYTES, NOTEBOOK_SECONDS = 2_000_000, 20.0
 EXPORTERS: dict[str, Callable[[Picture], str]] = {
     "dot": lambda picture: picture.source,
     "html": lambda picture: to_html(picture.view, picture.title),
-    "mermaid": lambda picture: to_mermaid(picture.shown, picture.title),
-    "text": lambda picture: to_text(picture.shown, picture.title),
-    "table": lambda picture: to_table(picture.shown, picture.title),
+    "mermaid": lambda picture: to_mermaid(picture.shown, picture.title, picture.show),
+    "text": lambda picture: to_text(picture.shown, picture.title, picture.show),
+    "table": lambda picture: to_table(picture.shown, picture.title, picture.show),
 }
 """The formats that are text.  All others (svg, png, pdf ...) are drawn by a program from "dot"."""
 ENDINGS = {"gv": "dot", "htm": "html", "mmd": "mermaid", "txt": "text"}
@@ -74,33 +74,32 @@ class Picture:
     def __str__(self) -> str:
         return self.to("text").rstrip("\n")
 
-    def to(self, format: str, seconds: float = 60.0) -> Any:
+    def to(self, format: str, seconds: float = SECONDS) -> Any:
         """The picture in `format`: text for html, dot, mermaid, text and table, bytes for svg, png and others.
 
-        Raises RendererNotFound where no program draws the format, RenderError if that takes more `seconds`.
+        Raises AutogradError for what is no format, RendererNotFound where no program draws it, RenderError if that
+        takes more `seconds`.
 
         >>> import tinygrad_np as tg
         >>> x = tg.Tensor(2.0, requires_grad=True, name="x")
         >>> tg.draw(x * x).to("dot").startswith("digraph")
         True
         """
-        format = ENDINGS.get(format.lower(), format.lower())
-        if not format or not format.isalnum():
-            raise AutogradError(
-                f"{format!r} is no format of a picture: write one of {', '.join([*EXPORTERS, 'svg', 'png', 'pdf'])}."
+        format = _known(format)
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+            raise TypeError(
+                f"seconds={seconds!r} is no number: it says how long a program may take to draw.  Write seconds=60."
             )
-        return EXPORTERS[format](self) if format in EXPORTERS else rendered(self.source, format, seconds)
+        return EXPORTERS[format](self) if format in EXPORTERS else _drawn(self.source, format, seconds)
 
-    def save(self, path: str | os.PathLike, seconds: float = 60.0) -> str:
+    def save(self, path: str | os.PathLike, seconds: float = SECONDS) -> str:
         """Write a file in the format of its ending, and return its path.  An older file stays whole until then.
 
         Where no program draws that format, an html page of the same name is written, and a warning says so.
         """
         target = Path(path)
-        if not target.suffix:
-            raise AutogradError(f"save({str(path)!r}) needs an ending that says the format, such as .html or .svg.")
         try:
-            content = self.to(target.suffix[1:], seconds)
+            content = self.to(_ending(target), seconds)
         except RendererNotFound as error:
             target = target.with_suffix(".html")
             warnings.warn(f"{error}  Wrote {target} instead.", stacklevel=2)
@@ -143,16 +142,75 @@ class Picture:
         return {"text/plain": f"{words}\n\n{self}"}
 
 
+# -- formats ----------------------------------------------------------------------------------
+
+
+def _known(format: str) -> str:
+    """The name of a format or of an ending, as that of the format.  Raises AutogradError for what cannot be one."""
+    if not isinstance(format, str):
+        raise _no_format(format)
+    format = ENDINGS.get(format.lower(), format.lower())
+    if not format or not format.isalnum():
+        raise _no_format(format)
+    return format
+
+
+def _drawn(source: str, format: str, seconds: float) -> bytes:
+    try:
+        return rendered(source, format, seconds)
+    except (RendererNotFound, RenderError) as error:
+        # An installed program may know more formats than the package.
+        raise error if format in graphviz.FORMATS else _no_format(format) from error
+
+
+def _no_format(format: Any) -> AutogradError:
+    formats = ", ".join([*EXPORTERS, "svg", "png", "pdf"])
+    return AutogradError(f"{format!r} is no format of a picture: write one of {formats}.")
+
+
+def _ending(path: Path) -> str:
+    if not path.suffix:
+        raise AutogradError(f"save({str(path)!r}) needs an ending that says the format, such as .html or .svg.")
+    return path.suffix[1:]
+
+
+def check_ending(path: str | os.PathLike) -> None:
+    """Raises AutogradError where `save(path)` would, because nothing draws what the ending says."""
+    format = _known(_ending(Path(path)))
+    if format not in EXPORTERS and format not in graphviz.FORMATS:
+        _drawn("digraph {}", format, SECONDS)
+
+
+# -- files ------------------------------------------------------------------------------------
+
+
 def _replace(target: Path, content: bytes) -> None:
+    """Put the content into a file, which a link may point to; errors speak of `target`."""
+    place = Path(os.path.realpath(target))
+    try:
+        if place.exists() and not place.is_file():
+            place.write_bytes(content)  # such as a pipe; of a folder this says that it is one
+        else:
+            _swap(place, content)
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(target)) from error
+
+
+def _swap(place: Path, content: bytes) -> None:
     """Write beside the file first: whoever interrupts this loses nothing."""
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".picture-")
+    handle, name = tempfile.mkstemp(dir=place.parent, prefix=".picture-")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)
-        os.replace(name, target)
+        os.chmod(name, place.stat().st_mode & 0o7777 if place.exists() else _usual_mode())
+        os.replace(name, place)
     except BaseException:
         os.unlink(name)
         raise
+
+
+def _usual_mode() -> int:
+    """The mode of a new file."""
+    umask = os.umask(0)
+    os.umask(umask)
+    return 0o666 & ~umask

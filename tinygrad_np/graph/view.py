@@ -13,11 +13,14 @@ from ..engine.replay import plain
 from ..engine.tape import ancestors, leaf
 from ..engine.tensor import Tensor, attached
 from ..errors import AutogradError
+from .fold import outermost_closed
 from .parts import Box, Group, View
+from .reading.branch import Branch, grown, open_to
 from .reading.differentiated import BackwardPass, backward_pass
 from .reading.faults import faults
-from .reading.groups import Branch, close, fold_rows, grown, numbered
+from .reading.groups import close, numbered
 from .reading.reader import Reader
+from .reading.rows import fold_rows
 from .words import summary
 
 
@@ -35,18 +38,11 @@ def view(
     >>> [(box.kind, box.name, box.formula) for box in view(a * 3).boxes]
     [('parameter', 'a', ''), ('op', None, 'a * 3'), ('result', None, '')]
     """
-    if not isinstance(tensor, Tensor):
-        raise AutogradError(
-            f"draw() shows how a Tensor was computed, and got {type(tensor).__name__}.  Give it the result of a "
-            "computation on tensors: draw(loss).  Only Tensor(..., requires_grad=True) and what is computed from "
-            "it has a graph."
-        )
-    if type(tensor.data) is Batched:
-        tensor = attached(plain(tensor.data), tensor.node)  # inside vmap: the first example
+    tensor = _drawable(tensor)
     start = tensor.node or leaf(tensor.data)
     nodes = ancestors([start])
     back = backward_pass(tensor) if backward else BackwardPass()
-    reader = Reader(tensor, nodes, back.nodes)
+    reader = Reader(tensor, nodes, back.nodes, back.seed)
     for node in nodes:
         reader.read(node)
     root = _tree(reader, reader.boxes, fold)
@@ -57,22 +53,44 @@ def view(
     if back.nodes:
         reader.remember_arrays(nodes)
         root = _read_backward(reader, back, root, fold)
-    weights = Counter(reader.op_of.values())
-    close(root, weights, limit - 1, depth)
-    groups, group_of = numbered(root, reader.leaves())
-    paths = reader.paths()
+    boxes, notes = faults(reader.boxes, reader.arrows)
+    for box in boxes:
+        if box.bad and box.id in reader.op_of:
+            open_to(root, reader.op_of[box.id])
+    groups, group_of, apart = _closed(root, reader, limit - 1, depth)
+    paths, uses = reader.paths(), reader.uses()
     boxes = [
         replace(
             box,
-            group=group_of.get(reader.op_of.get(box.id, -1), 0),
+            group=apart.get(box.id, group_of.get(reader.op_of.get(box.id, -1), 0)),
             path=paths.get(box.id, "") if box.kind == "parameter" else "",
+            uses=uses.get(box.id, 1),
         )
-        for box in reader.boxes
+        for box in boxes
     ]
     boxes = _brought_in(boxes, reader, groups)
-    boxes, notes = faults(boxes, reader.arrows)
+    notes = (*notes, *_about_complex(boxes))
     answer = summary(tensor.data) if tensor.data.size == 1 else f"shape {tensor.shape}"
     return View(tensor.name, answer, notes, boxes, reader.arrows, groups)
+
+
+def _drawable(tensor: Tensor) -> Tensor:
+    """The tensor to draw, inside vmap as that of the first example."""
+    if type(tensor) is Batched:
+        raise AutogradError(
+            "draw() inside vmap got an array that depends on nothing that requires grad, so that nothing of it was "
+            "recorded.  Draw what is computed from Tensor(..., requires_grad=True), or inside the function of a "
+            "gradient: vmap(grad(f))."
+        )
+    if not isinstance(tensor, Tensor):
+        several = "  Of several, draw what they go into, such as their sum: draw(a + b)."
+        raise AutogradError(
+            f"draw() shows how a Tensor was computed, and got {type(tensor).__name__}.  Give it the result of a "
+            "computation on tensors: draw(loss).  Only Tensor(..., requires_grad=True) and what is computed from "
+            f"it has a graph.{several if isinstance(tensor, list | tuple) else ''}"
+        )
+    batched = type(tensor.data) is Batched
+    return attached(plain(tensor.data), tensor.node) if batched else tensor
 
 
 def _tree(reader: Reader, boxes: list[Box], fold: bool) -> Branch:
@@ -80,8 +98,37 @@ def _tree(reader: Reader, boxes: list[Box], fold: bool) -> Branch:
     ops = [box.id for box in boxes if box.kind == "op"]
     root = grown(ops, [reader.scope_of[i] for i in ops])
     if fold:
-        fold_rows(root, reader.likeness_of, len(boxes))
+        fold_rows(root, reader.likeness_of, len(boxes), reader.wiring)
     return root
+
+
+def _closed(
+    root: Branch, reader: Reader, limit: int, depth: int | None
+) -> tuple[list[Group], dict[int, int], dict[int, int]]:
+    """The groups, some of them closed; the group of each op; that of each gradient that stands apart from its op."""
+    weights, leaves = Counter(reader.op_of.values()), reader.leaves()
+    apart: dict[int, int] = {}
+    room = limit
+    while True:
+        close(root, weights, room, depth)
+        groups, group_of = numbered(root, leaves)
+        apart = _gradients_apart(reader, groups, group_of)
+        # Those need room too, for which more may have to be closed.
+        if len(apart) <= limit - room or room < limit // 2:
+            return groups, group_of, apart
+        room = limit - len(apart)
+
+
+def _gradients_apart(reader: Reader, groups: list[Group], group_of: dict[int, int]) -> dict[int, int]:
+    """The gradients that stand outside of the closed block they come from, as their parameters are drawn."""
+    closed = outermost_closed(groups)
+
+    def hidden(box: int) -> bool:
+        return closed[group_of.get(reader.op_of.get(box, -1), 0)] is not None
+
+    drawn = {node for box, node in reader.leaf_at.items() if not hidden(box)}
+    backward = max((group.id for group in groups if group.kind == "pass"), default=0)
+    return {box: backward for box, node in reader.gradient_of.items() if hidden(box) and node in drawn}
 
 
 def _brought_in(boxes: list[Box], reader: Reader, groups: list[Group]) -> list[Box]:
@@ -103,23 +150,25 @@ def _brought_in(boxes: list[Box], reader: Reader, groups: list[Group]) -> list[B
     ]
 
 
+def _about_complex(boxes: list[Box]) -> tuple[str, ...]:
+    """What is to be said of the gradients of complex numbers."""
+    if not any(box.dtype.startswith("complex") for box in boxes):
+        return ()
+    what = "rules and the backward pass compute" if any(box.backward for box in boxes) else "rules compute"
+    return (f"complex numbers: gradients are shown as dL/dx + i dL/dy, and {what} with their conjugates",)
+
+
 def _read_backward(reader: Reader, back: BackwardPass, forward: Branch, fold: bool) -> Branch:
     """Read the backward pass; forward and backward side by side as two groups."""
     count = len(reader.boxes)
+    reader.wiring.begin_pass()
     for node in back.nodes:
         origin = back.origin.get(node)
         words = () if origin is None else (f"backward of {origin.rule.op.name}",)
         reader.read(node, backward=True, details=words)
     branch = _tree(reader, reader.boxes[count:], fold)
     for parameter, gradient in back.gradients:
-        if gradient.node is not None:
-            name = f"d{parameter.name}" if parameter.name else None
-            reader.add_result(gradient.node, gradient, name, backward=True)
-    # What the backward pass starts from is a leaf of its tape, and no parameter.
-    reader.boxes[count:] = [
-        replace(box, kind="data") if box.kind == "parameter" and box.name == back.seed else box
-        for box in reader.boxes[count:]
-    ]
+        reader.add_gradient(parameter, gradient)
     forward.kind, forward.label = branch.kind, branch.label = ("pass", "forward pass")
     branch.label = "backward pass"
     return Branch("root", items=[forward, branch])

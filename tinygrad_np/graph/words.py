@@ -27,6 +27,26 @@ def number(value: Any) -> str:
     return f"{value:.5g}"
 
 
+def plainly(value: float, digits: int = 3) -> str:
+    """A number to a few digits, written out unless it is very large or very small.
+
+    >>> [plainly(x) for x in (0.012345, 100.0, 12345.6, 123456.0, 1e-12)]
+    ['0.0123', '100', '12346', '1.23e+05', '1e-12']
+    """
+    rounded = f"{value:.{digits}g}"
+    return f"{value:.0f}" if "e+" in rounded and abs(value) < 1e5 else rounded
+
+
+def operand(value: Any) -> str:
+    """One number as it stands in a formula: complex ones in brackets.
+
+    >>> operand(2.0), operand(1 + 2j), operand(-0.5j)
+    ('2', '(1+2j)', '(-0-0.5j)')
+    """
+    text = number(value)
+    return f"({text})" if isinstance(value, complex | np.complexfloating) else text
+
+
 def summary(array: Any) -> str:
     """An array in a few words: its entries if there are few, else mean ± standard deviation.
 
@@ -41,10 +61,11 @@ def summary(array: Any) -> str:
     if array.size == 0:
         return "no entries"
     if array.ndim == 1 and array.size <= FEW and array.dtype.kind == "f":
-        return f"[{' '.join(f'{x + 0:.3g}' for x in array.tolist())}]"
+        return f"[{' '.join(plainly(x + 0) for x in array.tolist())}]"
     if array.size <= FEW:
         # Three digits of the largest are no digit of a small one: 1e-12 would read as 0.
-        with np.printoptions(formatter={"float": lambda x: f"{x + 0:.3g}"}):
+        written: Any = {"float": lambda x: plainly(x + 0)}
+        with np.printoptions(formatter=written):
             return " ".join(str(array).split()).replace("[ ", "[").replace(" ]", "]")
     if array.dtype.kind == "b":
         return f"{array.mean():.0%} True"
@@ -67,7 +88,7 @@ def spread(mean: Any, deviation: Any) -> str:
     ['0.000 ± 0.020', '12.3 ± 1.5', '2e-09 ± 3e-09']
     """
     if not 1e-4 <= deviation < 1e5 or abs(mean) >= 1e5:
-        return f"{mean:.2g} ± {deviation:.2g}"
+        return f"{plainly(mean, 2)} ± {plainly(deviation, 2)}"
     decimals = max(0, 1 - math.floor(math.log10(deviation)))
     # Adding 0 turns -0.0, which is shown with its sign, into 0.0.
     return f"{mean.round(decimals) + 0:.{decimals}f} ± {deviation:.{decimals}f}"
@@ -92,7 +113,7 @@ def argument(value: Any) -> str:
     if isinstance(value, np.ndarray) and value.ndim:
         return f"{value.dtype} {value.shape}"
     if isinstance(value, np.ndarray | np.generic | float):
-        return number(value[()] if isinstance(value, np.ndarray) else value)
+        return operand(value[()] if isinstance(value, np.ndarray) else value)
     if isinstance(value, slice) or value is Ellipsis:
         return index(value)
     if isinstance(value, list | tuple):
@@ -136,9 +157,9 @@ def size(rms: float) -> str:
     """The size of a gradient, to two digits.
 
     >>> size(0.0732), size(0.0), size(12345.0), size(float("nan"))
-    ('0.073', '0', '1.2e+04', 'nan')
+    ('0.073', '0', '12345', 'nan')
     """
-    return f"{rms:.2g}"
+    return plainly(rms, 2)
 
 
 def counted(n: int, what: str) -> str:
@@ -153,26 +174,27 @@ def counted(n: int, what: str) -> str:
 def memory(nbytes: float) -> str:
     """Bytes, in the unit that suits.
 
-    >>> memory(80), memory(62_720), memory(3.2e9)
-    ('80 B', '62.7 kB', '3.2 GB')
+    >>> memory(80), memory(62_720), memory(999_600), memory(3.2e9)
+    ('80 B', '62.7 kB', '1 MB', '3.2 GB')
     """
     for unit in ("B", "kB", "MB", "GB"):
-        if nbytes < 1000 or unit == "GB":
+        # 999,600 bytes are 1 MB to three digits, and no 1e+03 kB.
+        if (rounded := float(f"{nbytes:.3g}")) < 1000 or unit == "GB":
             break
         nbytes /= 1000
-    return f"{nbytes:.0f} {unit}" if unit == "B" else f"{nbytes:.3g} {unit}"
+    return f"{rounded:,.0f} {unit}" if rounded >= 1000 else f"{rounded:g} {unit}"
 
 
 def duration(seconds: float) -> str:
     """A time, in the unit that suits.
 
-    >>> duration(2.5e-6), duration(0.0123), duration(3.0)
-    ('2.5 µs', '12.3 ms', '3 s')
+    >>> duration(2.5e-6), duration(0.0123), duration(0.9996), duration(3600.0)
+    ('2.5 µs', '12.3 ms', '1 s', '3,600 s')
     """
-    for unit, factor in (("µs", 1e6), ("ms", 1e3)):
-        if seconds * factor < 1000:
-            return f"{seconds * factor:.3g} {unit}"
-    return f"{seconds:.3g} s"
+    for unit, factor in (("µs", 1e6), ("ms", 1e3), ("s", 1.0)):
+        if (rounded := float(f"{seconds * factor:.3g}")) < 1000:
+            return f"{rounded:g} {unit}"
+    return f"{rounded:,.0f} s"
 
 
 def bars(counts: tuple[int, ...]) -> str:

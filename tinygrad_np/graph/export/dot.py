@@ -6,12 +6,12 @@ them; a drawn backward pass stands beside it and flows up.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection
 
 import graphviz
 
-from ..parts import Arrow, Box, View
+from ..parts import Arrow, Box, Group, View
 from .colors import BAD, BORDERS, FILLS, FRAME, FRAME_FILL, GRADIENT, INK, LINE, PAPER, SPOILED, SPOILED_FILL
 from .labels import arrow_label, frame_label, heading_label, leaf_label, op_label, result_label, tooltip
 from .phrases import LEAVES
@@ -28,7 +28,7 @@ def to_dot(view: View, title: str | None = None, show: Collection[str] = ()) -> 
 class _Drawing:
     def __init__(self, view: View, title: str | None, show: Collection[str]) -> None:
         self.view, self.show = view, show
-        self.usual = _usual_dtype(view)
+        self.usual = view.dtypes[0] if view.dtypes else ""
         self.dtype = "" if "dtype" in show else self.usual
         self.boxes = {box.id: box for box in view.boxes}
         self.quick = len(view.boxes) > MANY
@@ -38,7 +38,7 @@ class _Drawing:
         self.graph.attr(
             "graph", rankdir="TB", nodesep="0.3", ranksep="0.3", pad="0.25", bgcolor=PAPER,
             fontname="Helvetica", fontsize="12", fontcolor=INK, labelloc="t", labeljust="l",
-            label=heading_label(view, title, self.usual),
+            label=heading_label(view, title),
             # Leaves stand on the rank of their op also where frames are around them.  Two passes side by side
             # come in the right order only without.
             **({} if any(box.backward for box in view.boxes) else {"newrank": "true"}),
@@ -61,23 +61,29 @@ class _Drawing:
         members = defaultdict(list)
         for box in self.view.boxes:
             members[box.group].append(box)
-        beside = {arrow.source: arrow for arrow in self.view.arrows if arrow.source in self.sides}
-
-        def fill(graph: graphviz.Digraph, number: int) -> None:
+        beside = defaultdict(list)
+        for arrow in self.view.arrows:
+            if arrow.source in self.sides:
+                beside[arrow.source].append(arrow)
+        frames = {group.id: self._frame(group) for group in self.view.groups[1:]}
+        # What is inside of a group comes after it, so that backwards each is whole when it is put into another.
+        for number in [*reversed(frames), 0]:
+            graph = frames.get(number, self.graph)
             for box in members[number]:
                 self._box(graph, box)
-            for box in members[number]:
-                if box.id in beside:
-                    self._beside(graph, beside[box.id])
+            for arrow in [arrow for box in members[number] for arrow in beside[box.id]]:
+                self._beside(graph, arrow)
             for group in inner[number]:
-                with graph.subgraph(name=f"cluster_{group.id}") as frame:
-                    frame.attr(
-                        label=frame_label(group), labeljust="l", margin="10", fontsize="11", color=FRAME,
-                        fillcolor=FRAME_FILL, style="rounded,dashed" if group.kind == "repeat" else "rounded,filled",
-                    )  # fmt: skip
-                    fill(frame, group.id)
+                graph.subgraph(frames.pop(group.id))
 
-        fill(self.graph, 0)
+    @staticmethod
+    def _frame(group: Group) -> graphviz.Digraph:
+        frame = graphviz.Digraph(f"cluster_{group.id}")
+        frame.attr(
+            label=frame_label(group), labeljust="l", margin="10", fontsize="11", color=FRAME,
+            fillcolor=FRAME_FILL, style="rounded,dashed" if group.kind == "repeat" else "rounded,filled",
+        )  # fmt: skip
+        return frame
 
     def _box(self, graph: graphviz.Digraph, box: Box) -> None:
         about = {"tooltip": tooltip(box)}
@@ -95,7 +101,8 @@ class _Drawing:
             about["peripheries"] = "2"
         if box.id in self.spine:
             about["group"] = "spine"
-        label = (result_label if box.kind == "result" else op_label)(box, self.show, self.usual)
+        result = box.kind == "result"
+        label = result_label(box, self.show, self.usual) if result else op_label(box, self.show)
         graph.node(str(box.id), label, shape="box", style=style, color=border, fillcolor=fill, penwidth=width,
                    margin="0.09,0.04", **about)  # fmt: skip
 
@@ -155,13 +162,6 @@ def _spine(view: View) -> set[int]:
         found.add(end)
         end = longest[end][1]
     return found
-
-
-def _usual_dtype(view: View) -> str:
-    """The floating dtype that most arrows carry."""
-    found = Counter(arrow.dtype for arrow in view.arrows if arrow.dtype.startswith(("float", "complex")))
-    found.update(box.dtype for box in view.boxes if box.dtype.startswith(("float", "complex")))
-    return max(sorted(found), key=lambda dtype: found[dtype], default="")
 
 
 # -- leaves beside their op -------------------------------------------------------------------

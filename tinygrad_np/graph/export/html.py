@@ -18,7 +18,7 @@ from importlib import resources
 from typing import Any
 
 from ..parts import Arrow, Box, Group, Summary, View
-from ..words import NAME, cleaned, size
+from ..words import NAME, cleaned, plainly, size
 from .phrases import heading
 
 LINE, HEADING = 160, 400
@@ -135,13 +135,19 @@ def _summary(summary: Summary | None) -> dict[str, Any] | None:
     found: dict[str, Any] = {"text": cleaned(summary.text, 2 * NAME), "bad": summary.bad}
     if summary.rms is not None:
         found["rms"] = size(summary.rms)
-    if summary.counts or summary.image:
-        for name in ("low", "high"):
-            end = getattr(summary, name)
-            found |= {name: end if math.isfinite(end) else None, f"{name}Text": f"{end:.3g}"}
     if summary.counts:
-        found["counts"] = summary.counts
+        found |= {**_ends(summary.low, summary.high), "counts": summary.counts}
     if summary.image:
         rows = b"".join(bytes(row) for row in summary.image)
-        found["image"] = {"width": len(summary.image[0]), "bytes": base64.b64encode(rows).decode()}
+        found["image"] = {
+            **_ends(summary.image_low, summary.image_high),
+            "width": len(summary.image[0]),
+            "bytes": base64.b64encode(rows).decode(),
+        }
     return found
+
+
+def _ends(low: float, high: float) -> dict[str, Any]:
+    """The numbers at the ends of a scale, also as text; JSON has none that are infinite."""
+    found: dict[str, Any] = {"lowText": plainly(low), "highText": plainly(high)}
+    return found | {name: end if math.isfinite(end) else None for name, end in (("low", low), ("high", high))}

@@ -11,10 +11,10 @@ from collections.abc import Collection
 
 import graphviz
 
-from ..parts import Arrow, Box, Group, Summary, View
-from ..words import NAME, bars, cleaned, duration, memory, size
+from ..parts import Arrow, Box, Group, View
+from ..words import NAME, cleaned
 from .colors import BAD, BORDERS, FILLS, GRADIENT, INK, KINDS, PALE, PAPER
-from .phrases import LINE, coming_back, heading, shape, shown
+from .phrases import LINE, coming_back, extras, heading, shape, shown, used
 
 
 def escaped(text: str, length: int = NAME) -> str:
@@ -45,8 +45,8 @@ def leaf_label(box: Box, show: Collection[str], usual: str) -> str:
     header = font(about, PALE)
     if name:
         header = f'<FONT POINT-SIZE="12"><B>{name}</B></FONT>  {header}'
-    if box.uses > 1:
-        header += font(f"  · {box.uses} uses", PALE)
+    if used(box):
+        header += font(f"  · {used(box)}", PALE)
     rows = [f'<TR><TD COLSPAN="2" ALIGN="LEFT" BGCOLOR="{FILLS[box.kind]}">{header}</TD></TR>']
     if box.value is not None:
         rows.append(_row("value", escaped(box.value.text, LINE), INK))
@@ -72,16 +72,15 @@ def _row(what: str, text: str, color: str) -> str:
     )
 
 
-def op_label(box: Box, show: Collection[str], usual: str) -> str:
+def op_label(box: Box, show: Collection[str]) -> str:
     """An op, or a folded group: what it is, its metadata, its backward rule."""
     name = shown_name(box.name)
     title = f"<B>{escaped(box.text)}</B>"
     lines = [f"<B>{name}</B> {font('=', PALE)} {title}" if name else title]
     lines += [font(escaped(line, LINE), PALE, 9) for line in box.details]
-    if box.kind == "op" and (box.shape == () or box.name) and box.value is not None:
-        lines.append(f"{font('value', PALE, 9)} {font(escaped(box.value.text, LINE), INK, 9)}")
-    elif box.value is not None and box.value.bad:
-        lines.append(font(escaped(box.value.text), BAD, 9))
+    if box.value is not None:
+        look = BAD if box.value.bad else INK
+        lines.append(f"{font('value', PALE, 9)} {font(escaped(box.value.text, LINE), look, 9)}")
     if box.grad is not None and (box.shape == () or box.name or box.grad.bad):
         lines.append(font(f"grad {escaped(box.grad.text, LINE)}", BAD if box.grad.bad else GRADIENT, 9))
     lines += [font(escaped(line, LINE), GRADIENT, 9) for line in _paired(box.rules)]
@@ -118,27 +117,14 @@ def _stacked(lines: list[str]) -> str:
 
 
 def extra_lines(box: Box, show: Collection[str]) -> list[tuple[str, str]]:
-    """What `show` asks for, with its colour, and what is wrong with a bad box."""
+    """What is wrong with a bad box, and what `show` asks for, with its colour."""
     found = []
+    what = "first nan or inf" if box.first else "nan or inf"
     if box.bad and box.value is not None and box.value.bad:
-        found.append((f"first nan or inf: {box.value.bad:,} of {math.prod(box.shape):,} entries", BAD))
-    if "histogram" in show:
-        found += [(_bars(box.value), INK)] if box.value and box.value.counts else []
-        found += [(_bars(box.grad), GRADIENT)] if box.grad and box.grad.counts else []
-    if "bytes" in show and box.nbytes:
-        found.append((memory(box.nbytes), PALE))
-    if "saved" in show and box.saved:
-        found.append((f"saved: {', '.join(f'{name} {memory(n)}' for name, n in box.saved)}", PALE))
-    if "time" in show and box.seconds is not None:
-        back = "" if box.back_seconds is None else f", {duration(box.back_seconds)} back"
-        found.append((f"{duration(box.seconds)}{back}", PALE))
-    if "source" in show and box.place:
-        found.append((f"{box.place}  {box.code}", PALE))
-    return found
-
-
-def _bars(summary: Summary) -> str:
-    return f"{size(summary.low)} {bars(summary.counts)} {size(summary.high)}"
+        found.append((f"{what}: {box.value.bad:,} of {math.prod(box.shape):,} entries", BAD))
+    if box.bad and box.kind == "folded":
+        found.append((f"{what} is in here", BAD))
+    return found + [(line, GRADIENT if back else PALE) for line, back in extras(box, show)]
 
 
 def tooltip(box: Box) -> str:
@@ -172,9 +158,9 @@ def frame_label(group: Group) -> str:
 # -- heading ----------------------------------------------------------------------------------
 
 
-def heading_label(view: View, title: str | None, usual: str) -> str:
+def heading_label(view: View, title: str | None) -> str:
     """The answer, what is in the picture, and what its signs mean."""
-    first, *others = [escaped(line, 4 * LINE) for line in heading(view, title, usual)]
+    first, *others = [escaped(line, 4 * LINE) for line in heading(view, title)]
     lines = [f'<FONT POINT-SIZE="17"><B>{first}</B></FONT>', *(font(line, PALE) for line in others)]
     rows = "".join(f'<TR><TD ALIGN="LEFT">{line}</TD></TR>' for line in lines)
     legend = f'<TR><TD ALIGN="LEFT">{_legend(view)}</TD></TR><TR><TD HEIGHT="6"></TD></TR>'

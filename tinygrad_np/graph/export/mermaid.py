@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
-from ..parts import Arrow, Box, View
+from ..parts import Arrow, Box, Group, View
 from ..words import cleaned
 from .colors import BAD, BORDERS, FILLS, INK, KINDS, PAPER, SPOILED, SPOILED_FILL
-from .phrases import LINE, coming_back, computed, group_title, heading, shape, shown, title_of, troubles, words
+from .phrases import LINE, coming_back, computed, extras, group_title, heading, shape, shown, title_of, troubles, words
 from .text import Index
 
 LONGEST = 50_000
@@ -35,7 +35,7 @@ SHAPES = {
 GROUP = "fill:#8C96A514,stroke:#8C96A5"
 
 
-def to_mermaid(view: View, title: str | None = None) -> str:
+def to_mermaid(view: View, title: str | None = None, show: Collection[str] = ()) -> str:
     """The graph as a Mermaid flowchart, to be put between ```` ```mermaid ```` and ```` ``` ````.
 
     Groups are subgraphs; arrows carry the shape and the size of the gradient coming back, and are dotted where
@@ -51,7 +51,7 @@ def to_mermaid(view: View, title: str | None = None) -> str:
     """
     text = ""
     for left in _amounts():
-        text = "\n".join(_Chart(view, title, left).lines()) + "\n"
+        text = "\n".join(_Chart(view, title, left, show).lines()) + "\n"
         # Mermaid counts UTF-16 units, as JavaScript does.
         if len(text.encode("utf-16-le")) // 2 <= LONGEST:
             break
@@ -104,8 +104,8 @@ def _lines(*lines: str) -> str:
 class _Chart:
     """Writes the lines of a flowchart, with labels that say what is in `left`."""
 
-    def __init__(self, view: View, title: str | None, left: frozenset[str]) -> None:
-        self.view, self.title, self.left = view, title, left
+    def __init__(self, view: View, title: str | None, left: frozenset[str], show: Collection[str]) -> None:
+        self.view, self.title, self.left, self.show = view, title, left, show
         self.index = Index(view)
         self.subgraphs = 0
 
@@ -128,15 +128,16 @@ class _Chart:
 
     def _nodes(self) -> Iterator[str]:
         """The boxes; those of a group inside its subgraph."""
-        inside: dict[tuple[int, ...], list[Box | tuple[int, ...]]] = {(): []}
+        inside: dict[int, list[Box | Group]] = {0: []}
         for box in self.view.boxes:
-            path = tuple(group.id for group in self.index.path(box))
-            for depth in range(1, len(path) + 1):
-                if path[:depth] not in inside:
-                    inside[path[:depth]] = []
-                    inside[path[: depth - 1]].append(path[:depth])
-            inside[path].append(box)
-        waiting = [iter(inside[()])]
+            around = 0
+            for group in self.index.path(box):
+                if group.id not in inside:
+                    inside[group.id] = []
+                    inside[around].append(group)
+                around = group.id
+            inside[around].append(box)
+        waiting = [iter(inside[0])]
         while waiting:
             item = next(waiting[-1], None)
             indent = "  " * len(waiting)
@@ -144,8 +145,8 @@ class _Chart:
                 yield indent + self._node(item)
             elif item is not None:
                 self.subgraphs += 1
-                yield f'{indent}subgraph group{self.subgraphs}["{escaped(group_title(self.index.groups[item[-1]]))}"]'
-                waiting.append(iter(inside[item]))
+                yield f'{indent}subgraph group{self.subgraphs}["{escaped(group_title(item))}"]'
+                waiting.append(iter(inside[item.id]))
             else:
                 waiting.pop()
                 if waiting:
@@ -181,6 +182,8 @@ class _Chart:
         if "value" in self.left:
             found += [f"value {escaped(box.value.text)}"] if value and box.value else []
             found += [f"grad {escaped(box.grad.text)}"] if box.grad else []
+        if "details" in self.left:
+            found += [escaped(line) for line, _ in extras(box, self.show)]
         return found
 
     def _arrow(self, arrow: Arrow) -> str:

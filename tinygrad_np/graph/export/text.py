@@ -4,22 +4,36 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from ..parts import Arrow, Box, Group, View
 from ..words import NAME, cleaned, duration, memory
 from .colors import KINDS
-from .phrases import LEAVES, LINE, coming_back, computed, group_title, heading, shape, shown, title_of, troubles, words
+from .phrases import (
+    LEAVES,
+    LINE,
+    coming_back,
+    computed,
+    extras,
+    group_title,
+    heading,
+    shape,
+    shown,
+    title_of,
+    troubles,
+    used,
+    words,
+)  # fmt: skip
 
-LEFT = 46
-"""The widest first column of the tree; what is wider pushes the rest of its own line to the right."""
+LEFT = 56
+"""The widest first column of the tree; of what is wider, the other columns stand on the next line."""
 WIDTH = 110
 """Backward rules that do not fit into so many columns stand below each other."""
 Row = str | tuple[str, ...]
 """A line of the tree: one text, or its columns."""
 
 
-def to_text(view: View, title: str | None = None) -> str:
+def to_text(view: View, title: str | None = None, show: Collection[str] = ()) -> str:
     """The graph as an indented tree, one line for each op: what it computed, and below it the leaves it used.
 
     Ops stand below each other in the order they were computed, and only scopes and leaves are indented.
@@ -37,11 +51,11 @@ def to_text(view: View, title: str | None = None) -> str:
        └─ W parameter  (3,)
     → y
     """
-    rows = _Tree(view).rows()
+    rows = _Tree(view, show).rows()
     return "\n".join([*heading(view, title), *_legend(view, rows), "", *_aligned(_HEADER, rows, LEFT)]) + "\n"
 
 
-def to_table(view: View, title: str | None = None) -> str:
+def to_table(view: View, title: str | None = None, show: Collection[str] = ()) -> str:
     """The tape as a table: one line for each leaf and each op, in the order they were computed.
 
     `title` stands above it instead of the tensor's name and value.  Columns without any entry are left out.
@@ -57,7 +71,7 @@ def to_table(view: View, title: str | None = None) -> str:
         result     y     %1
     """
     index = Index(view)
-    rows: list[Row] = [_table_row(box, index) for box in view.boxes if box.same is None]
+    rows: list[Row] = [_table_row(box, index, show) for box in view.boxes if box.same is None]
     return "\n".join([*heading(view, title), "", *_aligned(_TABLE, rows, WIDTH)]) + "\n"
 
 
@@ -107,8 +121,8 @@ _HEADER = ("", "shape", "value", "gradient", "backward")
 class _Tree:
     """Writes the rows of the tree; knows which op and which groups the last one was in."""
 
-    def __init__(self, view: View) -> None:
-        self.view, self.index = view, Index(view)
+    def __init__(self, view: View, show: Collection[str]) -> None:
+        self.view, self.index, self.show = view, Index(view), show
         self.above: int | None = None
         self.open: list[Group] = []
         self.begun: set[int] = set()
@@ -121,7 +135,7 @@ class _Tree:
             if box.kind in LEAVES and box.id in used:
                 continue  # It stands below the op that uses it.
             if box.backward and not backward:
-                found += ["", "backward pass"]
+                found += ["", *([] if self.index.path(box) else ["backward pass"])]
             backward = box.backward
             found += self._enter(box)
             found += self._box("│  " * len(self.open), box)
@@ -146,17 +160,28 @@ class _Tree:
         leaves = {a.source: a for a in self.index.into[box.id] if self.index.boxes[a.source].kind in LEAVES}
         rules = [cleaned(rule, LINE) for rule in box.rules]
         below = [self._leaf(leaf, _taken(rules, self.index.boxes[leaf.source])) for leaf in leaves.values()]
+        about = [self._details(self.index.boxes[leaf.source]) for leaf in leaves.values()]
         number = self.index.numbers.get(box.id, "→" if box.kind == "result" else "")
         columns = (shape(box), words(box.value), self.index.gradient(box))
         first = (before + " ".join(filter(None, [number, self._said(box)])), *columns)
         inner = before + " " * (len(number) + 1)
-        details = [] if box.kind == "folded" else [cleaned(line, LINE) for line in box.details if line != box.formula]
-        if box.bad:
-            details.insert(0, troubles(box))
-        return [
+        found = [
             *_with_rules(first, rules, inner),
-            *(f"{inner}{'│' if below else ' '}  {line}" for line in details),
-            *((f"{inner}{'└─' if i == len(below) else '├─'} {row[0]}", *row[1:]) for i, row in enumerate(below, 1)),
+            *(f"{inner}{'│' if below else ' '}  {line}" for line in self._details(box)),
+        ]
+        for i, (row, lines) in enumerate(zip(below, about, strict=True), 1):
+            last = i == len(below)
+            found.append((f"{inner}{'└─' if last else '├─'} {row[0]}", *row[1:]))
+            found += [f"{inner}{' ' if last else '│'}     {line}" for line in lines]
+        return found
+
+    def _details(self, box: Box) -> list[str]:
+        """The lines below that of a box: what went wrong, what is to be known of an op, and what was asked for."""
+        details = box.details if box.kind == "op" else ()
+        return [
+            *([troubles(box)] if box.bad else []),
+            *(cleaned(line, LINE) for line in details if line != box.formula),
+            *(cleaned(line, LINE) for line, _ in extras(box, self.show if box.same is None else ())),
         ]
 
     def _said(self, box: Box) -> str:
@@ -177,14 +202,14 @@ class _Tree:
         box = self.index.boxes[arrow.source]
         # The formula tells which input is which, if there is one.
         role = f", {arrow.role}" if arrow.role and not self.index.boxes[arrow.target].formula else ""
-        said = "  ".join(filter(None, [_leaf_title(box) + role, troubles(box)]))
+        said = "  ".join(filter(None, [_leaf_title(box) + role, "" if box.bad else troubles(box)]))
         value = words(box.value) if box.same is None else ""
         return (said, shape(box), value, self.index.gradient(box) or coming_back(arrow), rule)
 
 
 def _leaf_title(box: Box) -> str:
-    several = "" if box.uses < 2 else ", again" if box.same is not None else f", used {box.uses}×"
-    return " ".join(filter(None, [shown(box.name), KINDS[box.kind]])) + several
+    several = "again" if box.uses > 1 and box.same is not None else used(box)
+    return ", ".join(filter(None, [" ".join(filter(None, [shown(box.name), KINDS[box.kind]])), several]))
 
 
 def _taken(rules: list[str], leaf: Box) -> str:
@@ -224,10 +249,10 @@ def _legend(view: View, rows: list[Row]) -> list[str]:
 # -- the table --------------------------------------------------------------------------------
 
 _TABLE = ("", "op", "name", "inputs", "shape", "dtype", "value", "gradient", "formula", "backward", "kept", "line",
-          "time", "time back", "")  # fmt: skip
+          "time", "time back", "bytes", "histogram", "")  # fmt: skip
 
 
-def _table_row(box: Box, index: Index) -> tuple[str, ...]:
+def _table_row(box: Box, index: Index, show: Collection[str]) -> tuple[str, ...]:
     """The columns of one box; "" in all that it has not."""
     folded = [cleaned(line, LINE) for line in box.details] if box.kind == "folded" else []
     return (
@@ -245,6 +270,7 @@ def _table_row(box: Box, index: Index) -> tuple[str, ...]:
         cleaned(box.place, NAME),
         "" if box.seconds is None else duration(box.seconds),
         "" if box.back_seconds is None else duration(box.back_seconds),
+        *(", ".join(line for line, _ in extras(box, {name} & {*show})) for name in ("bytes", "histogram")),
         troubles(box),
     )
 
@@ -257,13 +283,17 @@ def _aligned(header: tuple[str, ...], rows: list[Row], widest: int) -> Iterable[
     columns = [row for row in rows if not isinstance(row, str)]
     # A column is there if any row has an entry in it.
     used = [i for i in range(len(header)) if i == 0 or any(row[i] for row in columns)]
-    # The row that is wider than `widest` in its first column does not push the others to the right.
     widths = {}
     for i in used:
         cells = [_width(row[i]) for row in (header, *columns)]
         widths[i] = max(width for width in cells if i or width <= widest)
     for row in (header, *rows):
-        yield row if isinstance(row, str) else _line([(row[i], widths[i]) for i in used])
+        if isinstance(row, str):
+            yield row
+        elif _width(row[0]) > widths[0] and any(row[1:]):
+            yield from (row[0], _line([("", widths[0]), *((row[i], widths[i]) for i in used[1:])]))
+        else:
+            yield _line([(row[i], widths[i]) for i in used])
 
 
 def _line(cells: list[tuple[str, int]]) -> str:

@@ -12,7 +12,8 @@ import numpy as np
 from ...engine.tape import Node
 from ..parts import Box, Summary
 from ..rules import backward_rules, formula
-from ..words import argument, index, number
+from ..rules.calls import Call
+from ..words import argument, index, operand
 
 SYMBOLS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**", "matmul": "@"}
 _SPARE = "hvwz"
@@ -81,16 +82,17 @@ def likeness(node: Node, inputs: Sequence[Any]) -> tuple:
 def input_names(op: Any, inputs: Sequence[Any], others: Collection[str] = ()) -> list[str]:
     """What the inputs are called in a formula: by the user's names, else as in the op's signature.
 
-    A name in `others` means something else, and is not given to an input that has none.
+    A name in `others` means something else, and is not given to an input that has none.  Of two inputs that the
+    user gave one name, the first has it.
     """
     found: dict[Node, str] = {}
     for x in inputs:
-        if isinstance(x, Node) and is_word(x.name):
-            found[x] = x.name  # type: ignore[assignment]
+        if isinstance(x, Node) and is_word(x.name) and x.name not in found.values():
+            found.setdefault(x, x.name)  # type: ignore[arg-type]
     taken, names = {*others, *found.values()}, []
     for i, x in enumerate(inputs):
         if not isinstance(x, Node):
-            names.append("None" if x is None else number(x))
+            names.append("None" if x is None else operand(x))
             continue
         if x not in found:
             found[x] = _free(_parameter(op, i, len(inputs)), taken)
@@ -132,23 +134,13 @@ def numbers(inputs: Sequence[Any]) -> tuple:
 
 def metadata(node: Node) -> list[str]:
     """The metadata that differs from the defaults, by the names of the signature."""
-    op = node.rule.op
-    if not node.meta or op.kind == "function":
+    if not node.meta or node.rule.op.kind == "function":
         return []
-    args, options = node.meta
-    given = {**dict(zip(op.metadata, args, strict=False)), **options}
-    if op.name == "getitem":
-        return [f"[{index(value)}]" for value in given.values()]
-    words = [f"{name}={argument(value)}" for name, value in given.items() if not _is_default(value, op, name)]
+    call = Call(node, ())
+    if call.op.name == "getitem":
+        return [f"[{index(value)}]" for value in call.given.values()]
+    words = [f"{name}={argument(value)}" for name, value in call.given.items() if name not in call.at_default]
     return [", ".join(words)] if words else []
-
-
-def _is_default(value: Any, op: Any, name: str) -> bool:
-    default = op.metadata.get(name)
-    if value is default or value is np._NoValue:
-        return True
-    # Arrays compare entry by entry, so only plain values are compared.
-    return isinstance(value, bool | int | float | str) and type(value) is type(default) and value == default
 
 
 def broadcasts(node: Node) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,13 +18,13 @@ from ...errors import BackwardError
 @dataclass
 class BackwardPass:
     """Its ops, oldest first; the op of the forward pass whose rule each is part of; the gradients it ends in; and
-    the name of what it starts from.
+    what it starts from.
     """
 
     nodes: list[Node] = field(default_factory=list)
     origin: dict[Node, Node] = field(default_factory=dict)
     gradients: list[tuple[Node, Tensor]] = field(default_factory=list)
-    seed: str | None = None
+    seed: Node | None = None
 
 
 class _Mirror(Watcher):
@@ -43,6 +44,11 @@ class _Mirror(Watcher):
         if self.at is not None:
             self.origin[node] = self.at
             trace.scope = None if self.at.trace is None else self.at.trace.scope
+
+
+def differentiated(nodes: Iterable[Node]) -> set[Node]:
+    """The inputs of some nodes that were differentiated, also those that required grad for a transform alone."""
+    return {node.inputs[i] for node in nodes if node.rule is not None for i in node.rule.wanted}
 
 
 def backward_pass(tensor: Tensor) -> BackwardPass:
@@ -65,7 +71,8 @@ def backward_pass(tensor: Tensor) -> BackwardPass:
         )
     # As if it required grad: what is computed from it alone is recorded too.
     seed = Tensor(np.ones(tensor.shape, tensor.dtype), requires_grad=True, name=f"d{root.name or 'out'}")
-    leaves = [node for node in forward if node.is_leaf and node.requires_grad]
+    moving = {root, *differentiated(forward)}
+    leaves = [node for node in forward if node.is_leaf and node in moving]
     mirror = _Mirror()
     token = recording.set(mirror)
     try:
@@ -75,7 +82,7 @@ def backward_pass(tensor: Tensor) -> BackwardPass:
         recording.reset(token)
     gradients = [(node, _original(as_tensor(found[node]))) for node in leaves if node in found]
     roots = [gradient.node for _, gradient in gradients if gradient.node is not None]
-    return BackwardPass(ancestors(roots, since=seed.node.born), mirror.origin, gradients, seed.name)
+    return BackwardPass(ancestors(roots, since=seed.node.born), mirror.origin, gradients, seed.node)
 
 
 def _original(gradient: Tensor) -> Tensor:

@@ -24,7 +24,9 @@ def faults(boxes: list[Box], arrows: list[Arrow]) -> tuple[list[Box], tuple[str,
     suspects = [box for box in suspects if not box.backward] or suspects
     if suspects:
         first = suspects[0]
-        return _marked(boxes, first.id, _spoiled(boxes, targets, first.id)), _doubts(boxes, first)
+        sure = not _doubtful(boxes, first)
+        marked = _marked(boxes, first.id, _spoiled(boxes, targets, first.id), sure=sure)
+        return marked, () if sure else (UNKNOWN,)
     newest = _first_bad_gradient(arrows)
     if newest is None:
         return boxes, ()
@@ -46,11 +48,12 @@ def _suspects(boxes: list[Box], targets: dict[int, list[int]]) -> list[Box]:
     return [box for box in boxes if box.value is not None and box.value.bad and harmful[box.id]]
 
 
-def _marked(boxes: list[Box], first: int, spoiled: set[int], detail: str = "") -> list[Box]:
+def _marked(boxes: list[Box], first: int, spoiled: set[int], detail: str = "", sure: bool = True) -> list[Box]:
     return [
         replace(
             box,
             bad=box.id == first,
+            first=sure or box.id != first,
             tainted=box.id != first and box.id in spoiled,
             details=(*box.details, detail) if detail and box.id == first else box.details,
         )
@@ -71,11 +74,11 @@ def _spoiled(boxes: list[Box], targets: dict[int, list[int]], first: int) -> set
     return found
 
 
-def _doubts(boxes: list[Box], first: Box) -> tuple[str, ...]:
+def _doubtful(boxes: list[Box], first: Box) -> bool:
     """Whether an earlier box may have been bad already."""
     # The box of an op with several results has no value of its own.
-    earlier = any(box.kind == "op" and box.dtype and box.value is None for box in boxes[: first.id])
-    return (UNKNOWN,) if earlier else ()
+    unknown = [box for box in boxes[: first.id] if box.value is None and box.kind != "result"]
+    return any(box.dtype.startswith(("float", "complex")) for box in unknown)
 
 
 def _first_bad_gradient(arrows: list[Arrow]) -> int | None:

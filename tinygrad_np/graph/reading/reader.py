@@ -14,7 +14,19 @@ from ...engine.tape import PROJECTION, Node
 from ...engine.tensor import Tensor
 from ..parts import Arrow, Box, Summary
 from .boxes import input_names, is_word, leaf_box, likeness, op_box
-from .values import contribution, gradient, magnitude, summarized
+from .differentiated import differentiated
+from .values import (
+    accumulated,
+    came_back,
+    changed,
+    contribution,
+    deposited,
+    gradient_summary,
+    magnitude,
+    summarized,
+    walked,
+)  # fmt: skip
+from .wiring import Wiring
 
 DETAILED = 2000
 """Histograms and images are made for tapes of up to so many entries."""
@@ -24,27 +36,39 @@ class Reader:
     """Boxes and arrows, made in the order of the tape.
 
     `op_of` has, for the box of each op and of each leaf beside it, the box of the op; `scope_of` and `likeness_of`
-    the innermost scope of each op's box, and what makes it like another.
+    the innermost scope of each op's box, and what makes it like another; `wiring` where their inputs come from.
+    `seed` is what the backward pass starts from.
     """
 
-    def __init__(self, tensor: Tensor, forward: list[Node], backward: list[Node]) -> None:
+    def __init__(self, tensor: Tensor, forward: list[Node], backward: list[Node], seed: Node | None = None) -> None:
         nodes = [*forward, *backward]
-        self.tensor = tensor
+        self.tensor, self.seed = tensor, seed
         self.boxes: list[Box] = []
         self.arrows: list[Arrow] = []
         self.op_of: dict[int, int] = {}
         self.scope_of: dict[int, Any] = {}
         self.likeness_of: dict[int, tuple] = {}
+        self.wiring = Wiring()
+        self.leaf_at: dict[int, Node] = {}
+        """The node that the box of a leaf is of."""
+        self.gradient_of: dict[int, Node] = {}
+        """The parameter of each result of the backward pass."""
         self.same_as: dict[int, Node] = {}
         """Nodes by the id of their array: who they are that came into the backward pass as bare arrays."""
         self._detailed = len(nodes) <= DETAILED
         self._transposed: dict[Any, str] = {}
         self._known = known_values(nodes, tensor)
-        self._uses = Counter(x for node in nodes for x in {x for x in node.inputs if isinstance(x, Node)})
-        # How many gradients are added up for each node.
-        self._terms = Counter(x for node in forward for x in node.inputs if isinstance(x, Node))
+        self._differentiated = differentiated(forward)
+        # Nodes may have gradients of another tensor, which is computed from some of them too.
+        root = forward[-1]
+        self._came_back = root.is_leaf or walked(root)
+        # Where gradients come from that are added up for each node.
+        self._uses: dict[Node, list[tuple[Node, int]]] = defaultdict(list)
+        for node in forward:
+            for i, x in enumerate(node.inputs):
+                if isinstance(x, Node):
+                    self._uses[x].append((node, i))
         self._scopes: dict[Node, list[Any]] = {}
-        self._leaf_at: dict[int, Node] = {}
         self._names = {node.name for node in nodes if node.name and is_word(node.name)}
         self._number: dict[Node, int] = {}
         self._first: dict[Node, int] = {}
@@ -86,31 +110,56 @@ class Reader:
         number = self._number[node] = self._add(box)
         self.scope_of[number] = scope
         self.likeness_of[number] = likeness(node, inputs)
+        self.wiring.add(node, number, inputs, self.likeness_of[number])
         for i in (number, *beside.values()):
             self.op_of[i] = number
         for i, x in enumerate(inputs):
             if isinstance(x, Node):
                 # One input that has no name needs none on its arrow.
                 role = names[i] if len(sources) > 1 and x.name != names[i] else ""
-                self.arrows.append(self._arrow(x, number, role, beside, contribution(node, i)))
+                rms, total = (None, False) if backward or not self._came_back else self._brought(x, node, i)
+                self.arrows.append(self._arrow(x, number, role, beside, rms, total))
+
+    def _brought(self, source: Node, target: Node, i: int) -> tuple[float | None, bool]:
+        """The size of the gradient from input `i` of an op in the last pass, and whether it is that of several uses."""
+        own = contribution(target, i)
+        if own is not None:
+            return own, False
+        uses = self._uses.get(source, ())
+        found = magnitude(came_back(source, uses))
+        if found is None and walked(target) and not accumulated(source):
+            found = magnitude(deposited(source))
+        return found, found is not None and len(uses) > 1
 
     def add_leaf(self, node: Node, scope: Any = None, backward: bool = False) -> int:
         """The box of a leaf for one of its uses; its number."""
         box = leaf_box(node, *self.summary(node))
-        uses = max(self._uses[node], 1)
+        if node in self._differentiated or node is self.seed:
+            # The seed requires grad, but is a leaf of the drawn backward pass alone.
+            box = replace(box, kind="data" if node is self.seed else "parameter")
         if box.kind == "parameter":
             self._scopes.setdefault(node, []).append(scope)
-        number = self._add(
-            replace(box, name=self._leaf_name(node), uses=uses, same=self._first.get(node), backward=backward)
-        )
+        number = self._add(replace(box, name=self._leaf_name(node), same=self._first.get(node), backward=backward))
         self._first.setdefault(node, number)
-        self._leaf_at[number] = node
+        self.leaf_at[number] = node
         return number
+
+    def uses(self) -> dict[int, int]:
+        """For each box of a leaf, how many there are of that leaf in its pass."""
+        passes = {number: (node, self.boxes[number].backward) for number, node in self.leaf_at.items()}
+        counts = Counter(passes.values())
+        return {number: counts[use] for number, use in passes.items()}
 
     def paths(self) -> dict[int, str]:
         """The path of each parameter: the scopes that all its uses are in, and its name."""
         path_of = {node: _path(scopes, node.name) for node, scopes in self._scopes.items()}
-        return {number: path_of[node] for number, node in self._leaf_at.items() if path_of.get(node)}
+        return {number: path_of[node] for number, node in self.leaf_at.items() if path_of.get(node)}
+
+    def add_gradient(self, parameter: Node, gradient: Tensor) -> None:
+        """The box of a gradient that the backward pass ends in, and the arrow into it."""
+        if gradient.node is not None:
+            self.gradient_of[len(self.boxes)] = parameter
+            self.add_result(gradient.node, gradient, f"d{parameter.name}" if parameter.name else None, backward=True)
 
     def add_result(self, node: Node, result: Tensor, name: str | None, backward: bool = False) -> None:
         """The box of a result, called `name`, and the arrow into it."""
@@ -133,8 +182,12 @@ class Reader:
         """Value and gradient of a node, in words."""
         if node not in self._summaries:
             owner = self.tensor if node is self.tensor.node else None
-            value, grad = self._known.get(node), gradient(node, owner)
-            self._summaries[node] = summarized(value, self._detailed), summarized(grad, self._detailed)
+            brought = came_back(node, self._uses.get(node, ())) if self._came_back else None
+            grad = gradient_summary(node, brought, owner, self._detailed)
+            value = summarized(self._known.get(node), self._detailed)
+            if value is not None and node.is_leaf and changed(node):
+                value = replace(value, text=f"{value.text}, changed since it was recorded")
+            self._summaries[node] = value, grad
         return self._summaries[node]
 
     def _who(self, node: Node) -> Node:
@@ -156,20 +209,19 @@ class Reader:
 
     # -- arrows -------------------------------------------------------------------------------
 
-    def _arrow(self, source: Node, target: int, role: str, beside: dict[Node, int], rms: float | None) -> Arrow:
+    def _arrow(
+        self, source: Node, target: int, role: str, beside: dict[Node, int], rms: float | None, total: bool = False
+    ) -> Arrow:
         """An arrow from `source`; one result of an op with several comes from the op itself."""
         origin, part = source, ""
         if source.rule is PROJECTION:
             origin, several = source.inputs[0], len(source.inputs[0].shape) > 1
             part = source.name or (f"[{source.meta}]" if several else "")
-        total = False
-        if rms is None and source.requires_grad and not self.boxes[target].backward:
-            rms = magnitude(gradient(source))
-            total = rms is not None and self._terms[source] > 1
         start = beside[origin] if origin in beside else self._number[origin]
         return Arrow(
-            start, target, source.shape, str(source.dtype), role, part, rms, total, needs_grad=source.requires_grad
-        )
+            start, target, source.shape, str(source.dtype), role, part, rms, total,
+            needs_grad=source.requires_grad or source in self._differentiated,
+        )  # fmt: skip
 
 
 def _layout(array: Any) -> tuple:
@@ -197,6 +249,6 @@ def _chain(scope: Any) -> list[Any]:
     """A scope and those around it, the outermost first."""
     found: list[Any] = []
     while scope is not None:
-        found.insert(0, scope)
+        found.append(scope)
         scope = scope.parent
-    return found
+    return found[::-1]

@@ -243,4 +243,26 @@ def _home(part: Any) -> str:
 def _shortened(text_of: Any, names: Sequence[str]) -> str:
     """The text, with shorter names if it would be too long with the whole ones."""
     text = text_of(tuple(names))
-    return text if len(text) <= WIDE else text_of(tuple([cut(name, SHORT_NAME) for name in names]))
+    if len(text) <= WIDE:
+        return text
+    brief = _brief(tuple(dict.fromkeys(names)))
+    return text_of(tuple([brief[name] for name in names]))
+
+
+def _brief(names: tuple[str, ...]) -> dict[str, str]:
+    """Different names, shorter and still different: cut at their ends, else in the middle, else as they are.
+
+    >>> _brief(("decoder.W_1x", "decoder.W_2x", "h"))
+    {'decoder.W_1x': 'decod….W_1x', 'decoder.W_2x': 'decod….W_2x', 'h': 'h'}
+    """
+    shorter = [lambda name: cut(name, SHORT_NAME), lambda name: _cut_inside(name, SHORT_NAME + 1)]
+    for shorten in shorter:
+        brief = {name: shorten(name) for name in names}
+        if len(set(brief.values())) == len(names):
+            return brief
+    return {name: name for name in names}
+
+
+def _cut_inside(text: str, length: int) -> str:
+    head = (length - 1) // 2
+    return text if len(text) <= length else f"{text[:head]}…{text[head + 1 - length :]}"

@@ -12,6 +12,8 @@ class Camera {
     for (const type of ["pointerup", "pointercancel"]) svg.addEventListener(type, (event) => this.pointers.delete(event.pointerId));
   }
 
+  get margin() { return this.frame.width < 600 ? 12 : 28; }
+
   get frame() { return this.svg.getBoundingClientRect(); }
 
   set(x, y, scale = this.scale) {
@@ -35,13 +37,23 @@ class Camera {
   /** Show the whole picture. */
   fit(least = ZOOM.least) {
     const { width, height } = this.frame;
-    const margin = width < 600 ? 12 : 28;
+    const { margin } = this;
     const room = { width: width - 2 * margin, height: height - 2 * margin };
     const whole = Math.min(room.width / this.size.width, room.height / this.size.height, 1.25);
     const scale = Math.max(whole, least);
     // What does not fit is shown from the top: there the data comes in.
     const y = this.size.height * scale <= room.height + 1 ? (height - this.size.height * scale) / 2 : margin;
     this.set((width - this.size.width * scale) / 2, y, scale);
+  }
+
+  /** Move the picture as little as it takes to fill the window, or to be all in it. */
+  contain() {
+    const { frame: { width, height }, margin, scale, size } = this;
+    const inside = (at, length, room) => {
+      const ends = [margin, room - length * scale - margin];
+      return Math.min(Math.max(at, Math.min(...ends)), Math.max(...ends));
+    };
+    this.set(inside(this.x, size.width, width), inside(this.y, size.height, height));
   }
 
   /** At the start: readable, even if not everything fits. */

@@ -36,7 +36,8 @@ function canvas(rows, columns, paintCell) {
 }
 
 /** A matrix of bytes as a picture with its scale below. */
-function picture({ image, low, high, lowText, highText }, title) {
+function picture(image, title) {
+  const { low, high, lowText, highText } = image;
   const bytes = Uint8Array.from(atob(image.bytes), (character) => character.charCodeAt(0));
   const columns = image.width;
   const rows = bytes.length / columns;

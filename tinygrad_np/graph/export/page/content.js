@@ -46,7 +46,8 @@ function rowsOfNode(node, graph) {
 
 function badWords(node) {
   const count = node.box?.value?.bad ?? 0;
-  return count ? `first nan or inf: ${counted(count, "entry").replace("entrys", "entries")}` : "first nan or inf is here";
+  const what = (node.box ?? node.group).first ? "first nan or inf" : "nan or inf";
+  return count ? `${what}: ${counted(count, "entry").replace("entrys", "entries")}` : `${what} is here`;
 }
 
 function leafRows(box, graph) {
@@ -56,7 +57,7 @@ function leafRows(box, graph) {
   if (box.value) rows.push(pair("value", box.value.text, "pale", "ink", "value"));
   if (box.grad) rows.push(pair("grad", box.grad.text, "gradient", "gradient", "grad"));
   else if (box.kind === "data") rows.push({ align: "left", cells: [cell("no gradient (constant)", "detail", "pale")] });
-  if (box.uses > 1) rows.push({ align: "left", cells: [cell(`1 of ${box.uses} uses`, "detail", "pale")] });
+  if (box.uses > 1) rows.push({ align: "left", cells: [cell(`used by ${box.uses} ops`, "detail", "pale")] });
   return rows;
 }
 

@@ -4,7 +4,7 @@ const ROOT = 0;
 
 const BOX = {
   name: null, path: "", shape: "", dtype: "", text: "", formula: "", rules: [], details: [], value: null, grad: null,
-  saved: [], place: "", code: "", seconds: null, back_seconds: null, bad: false, tainted: false, size: 0, nbytes: 0,
+  saved: [], place: "", code: "", seconds: null, back_seconds: null, bad: false, first: true, tainted: false, size: 0, nbytes: 0,
   uses: 1, same: null, group: ROOT, backward: false,
 };
 const ARROW = { shape: "", dtype: "", role: "", part: "", rms: null, total: false, count: 1, needs_grad: true };
@@ -48,10 +48,10 @@ class Graph {
     return { nodes: [...nodes.values()], edges: this.#edges(nodeOf), nodeOf };
   }
 
-  /** Every box that has `same` in common with this one, itself included: the uses of one leaf. */
+  /** Every box of this pass that has `same` in common with this one, itself included: the uses of one leaf. */
   usesOf(box) {
     const first = box.same ?? box.id;
-    return [...this.boxes.values()].filter((other) => (other.same ?? other.id) === first);
+    return [...this.boxes.values()].filter((other) => (other.same ?? other.id) === first && other.backward === box.backward);
   }
 
   #edges(nodeOf) {
@@ -87,12 +87,13 @@ class Graph {
   }
 
   #summariseGroups() {
-    const empty = { bad: false, tainted: false, backward: false, seconds: null, backSeconds: null, members: 0 };
+    const empty = { bad: false, first: true, tainted: false, backward: false, seconds: null, backSeconds: null, members: 0 };
     for (const group of this.groups.values()) Object.assign(group, empty);
     for (const box of this.boxes.values()) {
       for (const id of this.around(box.group)) {
         const group = this.groups.get(id);
         group.bad ||= box.bad;
+        group.first &&= box.first;
         group.tainted ||= box.tainted;
         group.backward ||= box.backward;
         group.members += 1;

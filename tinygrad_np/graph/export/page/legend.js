@@ -16,9 +16,9 @@ function fillLegend(element, visible, graph) {
     [edges.some((edge) => edge.part), "", "[0]: which result"],
     [edges.some((edge) => edge.cross), "", "dashed: used by the backward pass"],
     [shown.some((box) => `${box.value?.text}${box.grad?.text}`.includes("±")), "", "mean ± standard deviation"],
-    [nodes.some((node) => node.bad), "badly", "thick red border: first nan or inf"],
+    [nodes.some((node) => node.bad), "badly", "thick red border: the first known nan or inf"],
     [nodes.some((node) => node.tainted), "", "dashed border: computed from it"],
-    [all.some((box) => box.uses > 1), "", "a parameter with several uses has a box for each"],
+    [all.some((box) => box.uses > 1), "", "what several ops use has a box for each"],
   ];
   const words = notes.filter(([occurs]) => occurs).map(([, look, note]) => h("span", { class: look || null }, [note]));
   element.replaceChildren(...boxes, ...words);

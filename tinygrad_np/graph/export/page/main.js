@@ -21,6 +21,7 @@ class Page {
     connectPointer(this);
     connectTools(this);
     connectKeys(this);
+    connectAddress(this);
   }
 
   /** Lay out and draw what is visible now. */
@@ -38,7 +39,7 @@ class Page {
     if (before) glideBoxes(this.drawn.nodes, before.nodes, this.places.nodes);
   }
 
-  /** Open a closed group or close an open one; what was clicked stays where it is in the window. */
+  /** Open a closed group or close an open one; what was clicked stays where it is in the window, if all can be seen. */
   toggle(id) {
     const { closed } = this.graph;
     const before = this.#cornerOf(id);
@@ -49,6 +50,7 @@ class Page {
     if (!before || !after) return;
     const { x, y, scale } = this.camera;
     this.camera.set(x + (before.x - after.x) * scale, y + (before.y - after.y) * scale, scale);
+    if (closed.has(id)) this.camera.contain();
     this.#focusGroup(id);
   }
 
@@ -244,6 +246,16 @@ function connectKeys(page) {
     else return;
     event.preventDefault();
   });
+}
+
+/** The address of the page with #op-12 behind it brings box 12 into view, so that other pages can link to an op. */
+function connectAddress(page) {
+  const follow = () => {
+    const number = Number(/^#op-(\d+)$/.exec(location.hash)?.[1] ?? NaN);
+    if (page.graph.boxes.has(number)) page.jump(number);
+  };
+  window.addEventListener("hashchange", follow);
+  follow();
 }
 
 /** The whole picture as a file of its own, in the colours of the page. */

@@ -14,16 +14,21 @@ function button(words, run, attributes = {}) {
   return element;
 }
 
+// Rounded before the unit is chosen: 999,600 bytes are 1 MB to three digits.
+const toThreeDigits = (value) => Number(value.toPrecision(3));
+const written = (value) => (value < 1000 ? value.toPrecision(3) : value.toLocaleString("en"));
+
 function duration(seconds) {
-  for (const [unit, factor] of [["s", 1], ["ms", 1e3], ["µs", 1e6]]) {
-    if (seconds * factor >= 1 || unit === "µs") return `${(seconds * factor).toPrecision(3)} ${unit}`;
-  }
-  return "";
+  const units = [["µs", 1e6], ["ms", 1e3], ["s", 1]];
+  const [unit, factor] = units.find(([, factor]) => toThreeDigits(seconds * factor) < 1000) ?? units[2];
+  return `${written(toThreeDigits(seconds * factor))} ${unit}`;
 }
 
 function memory(nbytes) {
-  const at = Math.min(3, Math.floor(Math.log10(Math.max(1, nbytes)) / 3));
-  return `${at ? (nbytes / 1000 ** at).toPrecision(3) : nbytes} ${["B", "kB", "MB", "GB"][at]}`;
+  if (nbytes < 1000) return `${nbytes} B`;
+  const units = [["kB", 1e3], ["MB", 1e6], ["GB", 1e9]];
+  const [unit, factor] = units.find(([, factor]) => toThreeDigits(nbytes / factor) < 1000) ?? units[2];
+  return `${written(toThreeDigits(nbytes / factor))} ${unit}`;
 }
 
 class Panel {
@@ -78,14 +83,14 @@ class Panel {
     const links = uses.slice(0, 60).map((other, i) => button(`${i + 1}`, () => this.jump(other.id), {
       "aria-current": other.id === box.id ? "true" : null, "aria-label": `use ${i + 1} of ${box.uses}`,
     }));
-    return section(`One of ${box.uses} uses`, [h("p", { class: "links" }, links)]);
+    return section(`Used by ${box.uses} ops`, [h("p", { class: "links" }, links)]);
   }
 
   #group(group) {
     const facts = [group.detail, insideWords(group), group.count > 1 ? `${group.count} in a row` : ""].filter(Boolean);
     return [
       h("p", { class: "kind" }, [h("span", { class: "tag folded" }, ["folded"])]),
-      group.bad ? h("p", {}, [h("strong", { class: "badly" }, [badWords({})])]) : null,
+      group.bad ? h("p", {}, [h("strong", { class: "badly" }, [badWords({ group })])]) : null,
       ...facts.map((words) => h("p", {}, [words])),
       section("Time", [
         group.seconds !== null ? h("p", {}, [`forward ${duration(group.seconds)}`]) : "",
@@ -118,7 +123,7 @@ function summary(title, found) {
   const about = h("p", { class: "words" }, [found.text, size]);
   const bad = found.bad ? h("p", {}, [h("strong", { class: "badly" }, [`${found.bad} nan or inf`])]) : "";
   const drawn = h("div", { class: title === "Gradient" ? "charts gradient" : "charts" }, [
-    found.image ? picture(found, title) : "", found.counts?.length ? histogram(found, title) : "",
+    found.image ? picture(found.image, title) : "", found.counts?.length ? histogram(found, title) : "",
   ]);
   return section(title, [about, bad, drawn]);
 }
