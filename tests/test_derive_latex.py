@@ -214,7 +214,7 @@ def test_each_formula_of_a_derivation_says_what_its_line_computes(network):
     pairs = formulas(derivation.lines, lines)
     scope = {}
     exec(derivation.source, scope)
-    m = None if derivation.lines.size is None else derivation.lines.size[1]
+    m = None if derivation.lines.reading.m is None else int(derivation.lines.reading.m.value)
     by_name = {v.name: v.value for v in derivation.lines.inputs} | {"m": m}
     by_formula = symbols_of(derivation) | {"m": m}
     for line, (left, right) in zip(lines, pairs, strict=True):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,22 +16,18 @@ from ..engine.tape import PROJECTION, Node
 from ..engine.tensor import Tensor
 from ..engine.walk import fit
 from ..errors import AutogradError
+from .data import Data
 from .expressions import Call, Expr, Variable, add, cost, expression, number, simplified
 from .naming import Names, letter_of
 from .parts import joined
 from .recognition import recognized
 from .rewriting import Definitions
-from .symbol import SIMPLER, Symbol, Unreadable, as_expr, item, written
+from .sizes import Share, Size, guessed, samples, sized
+from .symbol import SIMPLER, Symbol, Unreadable, as_expr, looking, written
 
 SHORT, SHORTER = 8, 3
 """A gradient that is used once stands inside the next line, if it costs no more to read than so many atoms; the
 second number is for lines that are no arithmetic, such as products of matrices."""
-
-
-MADE: tuple[Callable[[Any], Any], ...] = (
-    lambda x: x, lambda x: x.T, lambda x: 1 - x, lambda x: -x, lambda x: 1 - x.T,
-)  # fmt: skip
-"""How data is made of other data that the user has a name for, before it comes to the tape."""
 
 
 class DeriveError(AutogradError):
@@ -64,18 +60,29 @@ class Reading:
             )
         self.nodes = self.replay.nodes
         self.root = self.nodes[-1]
-        self.names = Names(self.nodes, self.root, names, self._value)
+        self.names = Names(self.nodes, self.root, names)
+        self.m = _samples(self.nodes)
+        self.data = Data(self.names, names)
         self.definitions = Definitions()
         self.variables: dict[Node, Variable] = {}
-        self.inputs: dict[Variable, Node] = {}
+        self.parameters: dict[Variable, Node] = {}
         self.transparent: set[Node] = set()
+        self.looked: set[str] = set()
         self.forward: list[Step] = []
         self.backward: list[Step] = []
         self.gradients: dict[Node, Variable] = {}
         self.seen = recognized(self.nodes)
-        for node in self.nodes:
-            self._read(node)
-        self._derive()
+        with samples(self.m):
+            for node in self.nodes:
+                self._read(node)
+            self._derive()
+            self._complete()
+        self.data.forget()
+
+    @property
+    def inputs(self) -> list[Variable]:
+        """What the forward pass starts from: data, then parameters."""
+        return [*self.data.variables, *self.parameters]
 
     def _value(self, node: Node) -> np.ndarray:
         return self.replay.tensors[node].data
@@ -102,47 +109,23 @@ class Reading:
         self.definitions.define(variable)
 
     def _input(self, node: Node, value: np.ndarray) -> Variable:
-        """A parameter, or data; of data that was made of other data, how."""
-        if self.names.is_literal(node):
-            return Variable("", value, as_expr(value), is_input=True)
-        if node.requires_grad or node in self.names.by_user:
-            return self._named_input(self.names.of(node), value, node)
-        made = self._made(value, node)
-        if made is not None:
-            return Variable("", value, made.expr, is_input=True)
-        return self._named_input(self.names.of(node), value, node)
-
-    def _made(self, value: np.ndarray, node: Node) -> Symbol | None:
-        """Data as what was made of other data that has a name."""
-        for name, base in self.names.arrays.items():
-            ways: list[Callable[[Any], Any]] = [
-                *MADE,
-                *(partial(item, index=i) for i in range(len(base)) if base.shape[1:] == value.shape),
-            ]
-            for made in ways:
-                if np.array_equal(made(base), value):
-                    return made(Symbol(expression(self._named_input(name, base, node)), base))
-        return None
+        """A parameter, or data, which may have been made of other data."""
+        if not node.requires_grad:
+            return Variable("", value, self.data.of_leaf(node, value), is_input=True)
+        variable = Variable(self.names.of(node), value, is_input=True)
+        self.parameters[variable] = node
+        return variable
 
     def _meta(self, node: Node) -> tuple[tuple, dict]:
         """The metadata of an op, with symbols for arrays that have a name."""
 
         def symbols(value: Any) -> Any:
-            if isinstance(value, np.ndarray) and value.size > 1 and value.dtype.kind in "biuf":
-                found = self._made(value, node)
-                return value if found is None else found
+            if isinstance(value, np.ndarray):
+                return self.data.of_metadata(value)
             return rebuilt(value, map(symbols, value)) if isinstance(value, tuple | list) else value
 
         args, options = node.meta or ((), {})
         return symbols(args), {key: symbols(value) for key, value in options.items()}
-
-    def _named_input(self, name: str, value: np.ndarray, node: Node) -> Variable:
-        # A tape has an entry for each use of an array.
-        known = next((v for v in self.inputs if v.name == name), None)
-        if known is None:
-            known = Variable(name, value, is_input=True, is_data=not (node.is_leaf and node.requires_grad))
-            self.inputs[known] = node
-        return known
 
     def _formula(self, node: Node) -> Symbol:
         made = self._whole(node.inputs[0])[node.meta] if node.rule is PROJECTION else self._whole(node)
@@ -152,9 +135,24 @@ class Reading:
         """What an op computed; of several results all."""
         args, options = self._meta(parent)
         try:
-            return written(parent.rule.op, tuple(self._symbol(x) for x in parent.inputs), args, options)
+            return written(
+                parent.rule.op, tuple(self._argument(parent, i) for i in range(len(parent.inputs))), args, options
+            )
         except Unreadable as error:
             raise DeriveError(f"{parent.describe()} cannot be written as a line of NumPy: {error}.") from error
+
+    def _argument(self, node: Node, i: int) -> Any:
+        """An input as a symbol; a number that its user wrote may be that of the samples."""
+        x = self._symbol(node.inputs[i])
+        plain = x.expr.number if isinstance(x, Symbol) and not x.ndim else x
+        if (
+            node.op_name not in ("divide", "multiply")
+            or isinstance(plain, bool)
+            or not isinstance(plain, int | float | Fraction)
+        ):
+            return x
+        found = guessed(float(plain), divisor=node.op_name == "divide" and i == 1)
+        return found if isinstance(found, Size | Share) else x
 
     def _symbol(self, x: Any) -> Any:
         if not isinstance(x, Node):
@@ -189,6 +187,12 @@ class Reading:
                 several.setdefault(node.inputs[0], {})[node.meta] = g
                 continue
             self._pull_through(node, total, rules, waiting)
+
+    def _complete(self) -> None:
+        """A line of zeros for each parameter that nothing comes back to."""
+        for node in self.parameters.values():
+            if node not in self.gradients:
+                self.gradients[node] = self._step(node, number(0, node.shape, node.dtype), [])
 
     def _pull_through(self, node: Node, total: Expr, rules: list, waiting: dict) -> None:
         """On to the inputs: written out where what comes in cancels against the rule, else by a name of its own."""
@@ -236,20 +240,26 @@ class Reading:
             return [(0, self._fitted(seen.pull(g, self._symbol(node)), seen.source))]
         kept = tuple(self._kept(name, node) for name in node.rule.keep)
         seen_by_rule: Any = SimpleNamespace(
-            inputs=node.inputs, meta=self._meta(node), shape=node.shape, dtype=node.dtype
+            inputs=[_of_shape(x) for x in node.inputs], meta=self._meta(node), shape=node.shape, dtype=node.dtype
         )
         pulled = []
-        for i in node.rule.wanted:
-            try:
+        looks: list[bool] = []
+        token = looking.set(looks)
+        try:
+            for i in node.rule.wanted:
                 d = self._simpler(node, i, g)
                 if d is None:
                     (d,) = node.rule.only((i,)).pull(g, kept, seen_by_rule)
-            except Unreadable as error:
-                raise DeriveError(
-                    f"the backward rule of {node.describe()} cannot be written as a formula: {error}.  Write the "
-                    "function with others, or derive the parts before and after it."
-                ) from error
-            pulled.append((i, self._fitted(d, node.inputs[i])))
+                pulled.append((i, self._fitted(d, node.inputs[i])))
+        except Unreadable as error:
+            raise DeriveError(
+                f"the backward rule of {node.describe()} cannot be written as a formula: {error}.  Write the "
+                "function with others, or derive the parts before and after it."
+            ) from error
+        finally:
+            looking.reset(token)
+        if looks:
+            self.looked.add(node.op_name)
         return pulled
 
     def _simpler(self, node: Node, i: int, g: Any) -> Any:
@@ -259,10 +269,10 @@ class Reading:
 
     def _kept(self, name: str, node: Node) -> Any:
         if name == "arrays":
-            return tuple(self._symbol(x) for x in node.inputs)
+            return tuple(self._argument(node, i) for i in range(len(node.inputs)))
         i = node.rule.op.source(name)
         if i is not None:
-            x = self._symbol(node.inputs[i])
+            x = self._argument(node, i)
             return x if isinstance(x, Symbol) or x is None or node.rule.op.numbers else np.asarray(x)
         if node.rule.op.results:
             used = {n.meta: n for n in self.nodes if n.rule is PROJECTION and n.inputs[0] is node}
@@ -280,6 +290,19 @@ class Reading:
 def _is_short(x: Expr) -> bool:
     """Whether something is as good as a name of its own."""
     return x.number is not None or (len(x.terms) == 1 and cost(x) <= 2)
+
+
+def _samples(nodes: Sequence[Node]) -> Variable | None:
+    """The number of samples, as a variable: the one length that data has and no parameter."""
+    learned = {n for node in nodes if node.is_leaf and node.requires_grad for n in node.shape}
+    given = {n for node in nodes if node.is_leaf and not node.requires_grad for n in node.shape if n > 1}
+    found = given - learned
+    # As weak as a number of Python: it leaves the dtype of others alone.
+    return Variable("m", np.asarray(found.pop()), dtype=np.float16) if len(found) == 1 else None
+
+
+def _of_shape(x: Any) -> Any:
+    return SimpleNamespace(shape=sized(x.shape), dtype=x.dtype) if isinstance(x, Node) else x
 
 
 def _dtypes(node: Node) -> tuple:

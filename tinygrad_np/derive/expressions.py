@@ -59,13 +59,13 @@ class Variable(Atom):
 
     def __init__(
         self, name: str, value: np.ndarray, definition: Expr | None = None, is_input: bool = False,
-        is_data: bool = False, is_gradient: bool = False,
+        is_data: bool = False, is_gradient: bool = False, dtype: Any = None,
     ) -> None:  # fmt: skip
         self.serial = next(serials)
         self.name, self.value, self.definition = name, value, definition
         self.is_input, self.is_data, self.is_gradient = is_input, is_data, is_gradient
         self.facts: set[tuple[int, ...]] = set()
-        self.shape, self.dtype = value.shape, value.dtype
+        self.shape, self.dtype = value.shape, np.dtype(dtype or value.dtype)
         self.key = ("variable", self.serial)
 
 
@@ -99,7 +99,7 @@ class Group(Atom):
 
     def __init__(self, inside: Expr) -> None:
         self.serial = next(serials)
-        self.inside, self.shape, self.dtype = inside, inside.shape, inside.dtype
+        self.inside, self.shape, self.dtype = inside, inside.natural_shape(), inside.dtype
         self.key = ("group", inside.key)
 
     def parts(self) -> Iterator[Expr]:

@@ -28,6 +28,7 @@ from .expressions import (
     scale,
     simplified,
 )
+from .sizes import count
 
 Builder = Callable[..., Expr | None]
 BUILDERS: dict[Any, Builder] = {}
@@ -113,7 +114,7 @@ def _reshape(like: Any, x: Expr, shape: Any = None, order: str = "C", copy: Any 
     inner = x.atom
     if isinstance(inner, Call) and inner.function is np.reshape and not inner.options:
         return _reshape(like, inner.args[0])
-    if (isinstance(inner, Call) and inner.function is np.sum) or _leads_with_ones(like.shape, x.shape):
+    if is_plain_sum(inner) or _leads_with_ones(like.shape, x.shape):
         return _expand_dims(like, x, None)
     return _outside(np.reshape, like, x, like.shape)
 
@@ -134,10 +135,10 @@ def _leads_with_ones(shape: tuple[int, ...], old: tuple[int, ...]) -> bool:
 def _expand_dims(like: Any, x: Expr, axis: Any) -> Expr:
     """Axes of length 1 put in: a sum keeps them from the start."""
     inner = x.atom
-    if isinstance(inner, Call) and inner.function is np.sum and not inner.options.get("keepdims"):
-        kept = np.sum(np.empty(inner.args[0].shape), axis=inner.options["axis"], keepdims=True).shape
+    if isinstance(inner, Call) and is_plain_sum(inner) and not inner.options.get("keepdims"):
+        kept = np.sum(np.empty(inner.args[0].shape), axis=inner.options.get("axis"), keepdims=True).shape
         if kept == like.shape:
-            return call(np.sum, like, inner.args[0], axis=inner.options["axis"], keepdims=True)
+            return call(np.sum, like, inner.args[0], axis=inner.options.get("axis"), keepdims=True)
     if _leads_with_ones(like.shape, x.natural_shape()) or not x.natural_shape():
         return Expr(x.terms, like.shape, x.dtype)
     return _outside(np.reshape, like, x, like.shape)
@@ -194,12 +195,12 @@ def _dot(like: Any, x: Expr, y: Expr) -> Expr:
 @builds(np.sum)
 def _sum(like: Any, x: Expr, axis: Any = None, keepdims: bool = False) -> Expr:
     """What is the same along the axes stands before the sum; of a sum of terms, each is summed if that is shorter."""
-    axes = _axes(axis, len(x.shape))
+    axes = axes_of(axis, len(x.shape))
     axes = tuple(a for a in axes if x.shape[a] != 1) if keepdims else axes
     if not axes:
         return x
     inner = x.atom
-    if isinstance(inner, Call) and inner.function is np.sum and inner.options.get("keepdims") and not keepdims:
+    if isinstance(inner, Call) and is_plain_sum(inner) and inner.options.get("keepdims") and not keepdims:
         return _sum_of_sum(like, inner, axes)
     if len(x.terms) > 1:
         whole = _sum_of_term(like, simplified(x), axes, keepdims)
@@ -211,7 +212,7 @@ def _sum(like: Any, x: Expr, axis: Any = None, keepdims: bool = False) -> Expr:
 def _sum_of_sum(like: Any, inner: Call, axes: tuple[int, ...]) -> Expr:
     """One sum over all axes of both; those that the first kept are put in again."""
     x: Expr = inner.args[0]
-    every = tuple(sorted({*_axes(inner.options["axis"], len(x.shape)), *axes}))
+    every = tuple(sorted({*axes_of(inner.options.get("axis"), len(x.shape)), *axes}))
     total = np.broadcast_to(np.zeros((), x.dtype), tuple(n for a, n in enumerate(x.shape) if a not in every))
     return _reshaped(like, _sum(total, x, every))
 
@@ -225,21 +226,19 @@ def _sum_of_term(like: Any, x: Expr, axes: tuple[int, ...], keepdims: bool) -> E
         moving, still = monomial, Expr({ONE: c}, like.shape, x.dtype)
     inside = Expr({moving: Fraction(1)}, x.shape, x.dtype)
     if known := _known_sum(inside, axes):
-        return scale(multiply(number(known, like.shape, x.dtype), still), Fraction(1))
+        return multiply(number(known, like.shape, x.dtype), still)
     # Along axes that nothing varies on, a sum counts.
-    repeated = 1
     natural = (1,) * (len(x.shape) - len(inside.natural_shape())) + inside.natural_shape()
     counted = tuple(a for a in axes if natural[a] == 1)
-    for a in counted:
-        repeated *= x.shape[a]
+    still = multiply(still, count(x.shape[a] for a in counted))
     rest = tuple(a for a in axes if a not in counted)
     if counted:
         shape = tuple(1 if a in counted else n for a, n in enumerate(x.shape))
         inside = Expr(inside.terms, shape, x.dtype)
     if not rest and keepdims:
-        return scale(multiply(Expr(inside.terms, like.shape, x.dtype), still), Fraction(repeated))
+        return multiply(Expr(inside.terms, like.shape, x.dtype), still)
     if not rest and all(not a.shape for a, _ in moving):
-        return scale(multiply(Expr(inside.terms, like.shape, x.dtype), still), Fraction(repeated))
+        return multiply(Expr(inside.terms, like.shape, x.dtype), still)
     summed: Any = tuple(axes) if not keepdims else rest
     if len(summed) == len(x.shape) and not keepdims:
         summed = None
@@ -247,7 +246,7 @@ def _sum_of_term(like: Any, x: Expr, axes: tuple[int, ...], keepdims: bool) -> E
         summed = summed[0]
     options = {"axis": summed, "keepdims": True} if keepdims else {"axis": summed}
     total = call(np.sum, like, inside, **options)
-    return scale(multiply(total, still), Fraction(repeated))
+    return multiply(total, still)
 
 
 def _known_sum(x: Expr, axes: tuple[int, ...]) -> float:
@@ -274,15 +273,16 @@ def _varies(shape: tuple[int, ...], whole: tuple[int, ...], axes: tuple[int, ...
 
 @builds(np.mean)
 def _mean(like: Any, x: Expr, axis: Any = None, keepdims: bool = False) -> Expr | None:
-    n = math.prod(x.shape[a] for a in _axes(axis, len(x.shape)))
-    return None if not n else scale(_sum(like, x, axis, keepdims), Fraction(1, n))
+    n = count(x.shape[a] for a in axes_of(axis, len(x.shape)))
+    return None if n.number == 0 else multiply(_sum(like, x, axis, keepdims), power(n, Fraction(-1)))
 
 
 @builds(np.where)
 def _where(like: Any, condition: Expr, x: Expr, y: Expr) -> Expr | None:
-    a, b = x.number, y.number
-    if a is not None and b == 0 and math.isfinite(a) and condition.dtype == bool:
-        return Expr(scale(condition, a).terms, like.shape, like.dtype)
+    plain = not x.natural_shape() and all(isinstance(a, Variable) and not a.shape for m in x.terms for a, _ in m)
+    finite = plain and all(math.isfinite(c) for c in x.terms.values())
+    if finite and y.number == 0 and condition.dtype == bool and not any(a.dtype.kind == "b" for a in x.atoms()):
+        return Expr(multiply(condition, x).terms, like.shape, like.dtype)
     # What is not taken may be inf or nan, so no product with the condition takes its place.
     return x if x == y else None
 
@@ -313,7 +313,13 @@ def _without_number(x: Expr) -> tuple[Expr, Any]:
     return (Expr({monomial: Fraction(1)}, x.shape, x.dtype), c) if monomial else (x, Fraction(1))
 
 
-def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
+def is_plain_sum(atom: Any) -> bool:
+    """Whether this is a sum of all entries along its axes, and not of some of them."""
+    return isinstance(atom, Call) and atom.function is np.sum and atom.options.keys() <= {"axis", "keepdims"}
+
+
+def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
+    """The axes of a reduction, counted from the front."""
     if axis is None or not ndim:
         return tuple(range(ndim))
     return tuple(int(a) % ndim for a in (axis if isinstance(axis, tuple | list) else (axis,)))

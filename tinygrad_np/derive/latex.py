@@ -17,7 +17,7 @@ from ..engine.door import function_name
 from .expressions import Atom, Call, Coefficient, Constant, Expr, Group, Monomial, Variable, common_factors
 from .notation import alone, axes, code, escaped, named, over, sizes, symbol
 from .symbol import item
-from .text import Text, reading_order
+from .text import Text, means, reading_order
 from .written import HELPERS, logsumexp, one_hot, sigmoid, softmax
 
 Written = tuple[str, int]
@@ -115,7 +115,7 @@ class Formulas:
         """A number times powers of atoms, and times a sum that is left over."""
         if not monomial and rest is None:
             return (f"-{alone(c)}", SUM) if c < 0 else (alone(c), ATOM)
-        monomial, c = Text._means(monomial, c)
+        monomial, c = means(monomial, c)
         top, bottom = over(c)
         above = [self._factor(a, e) for a, e in sorted(monomial, key=reading_order) if e > 0]
         below = [self._factor(a, -e) for a, e in sorted(monomial, key=reading_order) if e < 0]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from .derivation import Reading, Step
 from .expressions import Expr, Variable, cost
 from .rewriting import inlined
+from .sizes import samples
 from .text import Text
 
 SHORT = 16
@@ -36,6 +37,13 @@ class Lines:
 
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
+        with samples(reading.m):
+            self._write(reading)
+        self.inputs = list(reading.inputs)
+        self.unnamed = [v.name for v in reading.data.unnamed]
+
+    def _write(self, reading: Reading) -> None:
+        """The lines, with names for their variables."""
         self.kept = self._needed()
         forward = self._inlined(reading.forward)
         steps = [*(step for step, _ in forward), *reading.backward]
@@ -46,19 +54,11 @@ class Lines:
         self.size = _batch_size(reading)
         self.forward = [self._line(step, x) for step, x in forward]
         self.backward = [self._line(step, step.expr) for step in _ordered(reading.backward)]
-        self.inputs = list(reading.inputs)
-        self.by_user = {reading.names.of(node) for node in reading.names.by_user} | set(reading.names.arrays)
 
     def _line(self, step: Step, x: Expr) -> Line:
-        asked: list[int] = []
-
-        def word(n: int) -> str | None:
-            if self.size is None or n != self.size[1]:
-                return None
-            asked.append(n)
-            return "m"
-
-        return Line(step.variable.name, Text(word).array(x), x, step, bool(asked))
+        text = Text(self.reading.m)
+        written = text.array(x)
+        return Line(step.variable.name, written, x, step, text.used or self.reading.m in set(x.atoms()))
 
     def _needed(self) -> set[Variable]:
         """Steps of the forward pass that the backward pass uses, or that their user named."""
@@ -83,18 +83,14 @@ class Lines:
 
 def _ordered(steps: list[Step]) -> list[Step]:
     """The gradients of parameters right after what they are computed from, the weights of a layer before its bias."""
-    results = sorted((s for s in steps if s.node.is_leaf), key=lambda s: s.node.born)
-    ordered: list[Step] = []
-    known: set[Variable] = set()
-    gradients = {s.variable for s in steps}
-    for step in [None, *(s for s in steps if not s.node.is_leaf)]:
-        if step is not None:
-            ordered.append(step)
-            known.add(step.variable)
-        ready = [s for s in results if all(v in known or v not in gradients for v in variables([s.expr]))]
-        ordered += ready
-        results = [s for s in results if s not in ready]
-    return ordered
+    place = {step.variable: i for i, step in enumerate(s for s in steps if not s.node.is_leaf)}
+
+    def order(step: Step) -> tuple[int, int, int]:
+        if not step.node.is_leaf:
+            return place[step.variable], 0, 0
+        return max((place[v] for v in variables([step.expr]) if v in place), default=-1), 1, step.node.born
+
+    return sorted(steps, key=order)
 
 
 def variables(expressions: Iterable[Expr], every: bool = False) -> Iterable[Variable]:
@@ -103,12 +99,10 @@ def variables(expressions: Iterable[Expr], every: bool = False) -> Iterable[Vari
     return found if every else dict.fromkeys(found)
 
 
-def _batch_size(reading: Reading) -> tuple[str, int] | None:
-    """How many samples there are, and where that can be read: the size that data has and no parameter."""
-    learned = {n for v in reading.inputs if not v.is_data for n in v.shape}
-    found: dict[int, str] = {}
+def _batch_size(reading: Reading) -> tuple[Variable, int] | None:
+    """Data whose length is the number of samples, and along which axis."""
     for variable in reading.inputs:
         for axis, n in enumerate(variable.shape):
-            if variable.is_data and n > 1 and n not in learned:
-                found.setdefault(n, f"{variable.name}.shape[{axis}]")
-    return next(((place, n) for n, place in found.items()), None) if len(found) == 1 else None
+            if reading.m is not None and variable.is_data and n == reading.m.value:
+                return variable, axis
+    return None

@@ -5,71 +5,60 @@ from __future__ import annotations
 import keyword
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-import numpy as np
 
 from ..engine.tape import Node
 from ..engine.tensor import Tensor
+from .written import HELPERS
 
-LITERAL = 1
-"""Data of up to so many entries without a name stand as numbers in the text."""
 LETTERS = {
     "relu": "A", "tanh": "A", "sigmoid": "A", "softmax": "A", "linear": "Z", "matmul": "Z", "dot": "Z", "exp": "E",
     "sum": "S", "mean": "M", "sqrt": "R", "log": "L", "maximum": "A",
 }  # fmt: skip
-TAKEN = {"np", "m", "forward", "backward", "cache", "sigmoid", "softmax", "logsumexp", "one_hot", "put"}
+TAKEN = {
+    "np", "scipy", "m", "forward", "backward", "cache", "sliding_window_view",
+    *(function.__name__ for function in HELPERS),
+}  # fmt: skip
 
 
 class Names:
-    """A name for each entry of a tape; all different, and words of Python."""
+    """A name for each entry of a tape, and for data; all different, and words of Python."""
 
-    def __init__(
-        self, nodes: Sequence[Node], root: Node, given: Mapping[str, Any], value: Callable[[Node], np.ndarray]
-    ) -> None:
+    def __init__(self, nodes: Sequence[Node], root: Node, given: Mapping[str, Any]) -> None:
         self._root = root
         self._names: dict[Node, str] = {}
         self._counts: Counter[str] = Counter()
         self._used = set(TAKEN)
         self.by_user: set[Node] = set()
-        known = _known(given)
-        self.arrays = {_word(name): value for name, value in given.items() if _is_data(value)}
-        self._literal = {n for n in nodes if n.is_leaf and not n.requires_grad and np.prod(n.shape) <= LITERAL}
+        tensors = {value.node.born: name for name, value in reversed(list(given.items())) if _is_recorded(value)}
         for node in nodes:
-            name = node.name or known.get(node.born) or (known.get(_content(value(node))) if node.is_leaf else None)
-            if name is not None and _word(name):
-                self._literal.discard(node)
+            name = node.name or tensors.get(node.born)
+            # Data is named where it is found again.
+            if name is not None and word(name) and (node.requires_grad or not node.is_leaf):
+                self._names[node] = self.give(word(name))
                 self.by_user.add(node)
-                if node.is_leaf and not node.requires_grad:
-                    self._names[node] = _word(name)  # an entry for each use of the same data
-                    self._used.add(_word(name))
-                else:
-                    self._give(node, _word(name))
 
     def of(self, node: Node) -> str:
         """Its name; one that its user did not name gets one when first asked for."""
         if node not in self._names:
-            self._give(node, self._sensible(node))
+            letter = "W" if node.is_leaf else letter_of(node)
+            last = "loss" if node.shape == () else "out"
+            self._names[node] = self.give(last) if node is self._root else self.give(self.counted(letter))
         return self._names[node]
 
-    def is_literal(self, node: Node) -> bool:
-        """Whether a leaf stands as a number in the text."""
-        return node in self._literal
-
-    def _give(self, node: Node, name: str) -> None:
+    def give(self, name: str) -> str:
+        """Take this name, or one like it that is free."""
         # d in front means a gradient, so two names that differ only there would meet.
         base, k = name, 1
-        while name in self._used or f"d{name}" in self._used or keyword.iskeyword(name):
+        while not {name, f"d{name}", name.removeprefix("d")}.isdisjoint(self._used) or keyword.iskeyword(name):
             k += 1
             name = f"{base}_{k}"
         self._used |= {name, f"d{name}"}
-        self._names[node] = name
+        return name
 
-    def _sensible(self, node: Node) -> str:
-        if node is self._root:
-            return "loss" if node.shape == () else "out"
-        letter = ("W" if node.requires_grad else "X") if node.is_leaf else letter_of(node)
+    def counted(self, letter: str) -> str:
+        """A letter with the next number that is free."""
         while True:
             self._counts[letter] += 1
             name = f"{letter}{self._counts[letter]}"
@@ -77,30 +66,14 @@ class Names:
                 return name
 
 
-def _word(name: str) -> str:
+def word(name: str) -> str:
     """A name as a word of Python: `layer1.W` is `layer1_W`; empty if nothing is left."""
-    word = re.sub(r"\W+", "_", name).strip() if name.strip("_") else ""
-    return f"_{word}" if word[:1].isdigit() else word
+    text = re.sub(r"\W+", "_", name) if re.search(r"[^\W_]", name) else ""
+    return f"_{text}" if text[:1].isdigit() else text
 
 
-def _known(given: Mapping[str, Any]) -> dict[Any, str]:
-    """Names by the birth of a tensor's node, or by what an array holds."""
-    found: dict[Any, str] = {}
-    for name, value in given.items():
-        if isinstance(value, Tensor) and value.node is not None:
-            found.setdefault(value.node.born, name)
-        elif _is_data(value):
-            found.setdefault(_content(value), name)
-    return found
-
-
-def _is_data(value: Any) -> bool:
-    return isinstance(value, np.ndarray) and value.size > LITERAL and value.dtype.kind in "biuf"
-
-
-def _content(array: np.ndarray) -> tuple:
-    """What tells an array from others.  Not its identity: a tape may hold a copy."""
-    return array.shape, array.dtype.str, hash(array.tobytes())
+def _is_recorded(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.node is not None
 
 
 def letter_of(node: Node) -> str:

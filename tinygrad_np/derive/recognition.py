@@ -74,7 +74,8 @@ def _softmax(node: Node) -> Seen | None:
     """exp(z) / exp(z).sum(axis, keepdims=True), also with a maximum subtracted from z."""
     top, bottom = node.inputs
     exponent, total = _op(top, "exp"), _op(bottom, "sum")
-    if exponent is None or total is None or total[0] is not top or len(bottom.shape) != len(node.shape):
+    whole = isinstance(bottom, Node) and (bottom.meta is None or "where" not in bottom.meta[1])
+    if exponent is None or total is None or not whole or total[0] is not top or len(bottom.shape) != len(node.shape):
         return None
     axes = tuple(a for a, n in enumerate(bottom.shape) if n != node.shape[a])
     source = exponent[0]

@@ -82,7 +82,8 @@ class Definitions:
 
     def __init__(self) -> None:
         self._calls: dict[Atom, Variable] = {}
-        self._products: list[tuple[Monomial, Any, Variable]] = []
+        # By the youngest factor: of a long derivation only few are to be looked at.
+        self._products: dict[Atom, list[tuple[Monomial, Any, Variable]]] = {}
 
     def define(self, variable: Variable) -> None:
         """Find this variable where its definition stands."""
@@ -94,7 +95,8 @@ class Definitions:
         elif definition.number is None:
             monomial, c = factored(definition)
             if len(monomial) > 1 or any(isinstance(a, Group) for a, _ in monomial):
-                self._products.insert(0, (monomial, c, variable))
+                youngest = max((a for a, _ in monomial), key=lambda a: a.serial)
+                self._products.setdefault(youngest, []).insert(0, (monomial, c, variable))
 
     def folded(self, x: Expr) -> Expr:
         """`x` with the variables in place of their definitions."""
@@ -109,7 +111,7 @@ class Definitions:
         return None if found is None else expression(found)
 
     def _product(self, monomial: Monomial, c: Any, x: Expr) -> Expr:
-        for pattern, d, variable in self._products:
+        for pattern, d, variable in [entry for a, _ in monomial for entry in self._products.get(a, ())]:
             times = _contained(pattern, monomial)
             if times and variable.shape == np.broadcast_shapes(*[a.shape for a, _ in pattern]):
                 rest = multiply(

@@ -14,6 +14,7 @@ from .latex import latex
 from .lines import Line, Lines
 from .notation import symbols
 from .notes import note, operation
+from .sizes import samples
 
 WIDTH = 100
 """Characters in a line of the terminal."""
@@ -31,10 +32,12 @@ CELL = "text-align:left;vertical-align:top;padding:2px 10px"
 
 def formulas(lines: Lines, chosen: Sequence[Line]) -> list[tuple[str, str]]:
     """The two sides of each line as LaTeX."""
-    size = None if lines.size is None else ("m", lines.size[1])
-    every = [*lines.inputs, *(line.step.variable for line in [*lines.forward, *lines.backward])]
+    m = lines.reading.m
+    steps = [*lines.forward, *lines.backward]
+    every = [*([m] if m is not None else []), *lines.inputs, *(line.step.variable for line in steps)]
     names = symbols(dict.fromkeys(every))
-    return [(names[line.step.variable], latex(line.expr, names.__getitem__, size)) for line in chosen]
+    with samples(m):
+        return [(names[line.step.variable], latex(line.expr, names.__getitem__)) for line in chosen]
 
 
 def latex_block(lines: Lines, forward: bool = False) -> str:
@@ -89,10 +92,14 @@ def _wrapped(text: str, width: int, is_code: bool) -> list[str]:
 
 def conditions(lines: Lines) -> list[str]:
     """What the derivation relied on besides the rules, one line each."""
+    facts = [(v.name, axes) for v in lines.inputs for axes in sorted(v.facts)]
+    read = ", ".join(sorted(lines.reading.looked))
+    fixed = lines.reading.m is None and any(v.is_data and v.shape for v in lines.inputs)
     return [
-        f"{variable.name} sums to 1 along {_axes(axes)}: the derivation relies on it"
-        for variable in lines.inputs
-        for axes in sorted(variable.facts)
+        *(f"{name} sums to 1 along {_axes(axes)}: the derivation relies on it" for name, axes in facts),
+        *(f"{name} was computed outside of the tape, such as a mask: it is data here" for name in lines.unnamed),
+        *(["lengths stand as numbers: it is for arrays of these shapes"] if fixed else []),
+        *([f"read for these numbers: {read}; where entries tie, or are 0, autograd's rule is another"] if read else []),
     ]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from .expressions import Call, Variable
 from .lines import Line, Lines, variables
-from .shown import latex_block, table, to_html
+from .shown import conditions, latex_block, table, to_html
 from .written import HELPERS
 
 WIDTH = 40
@@ -79,10 +79,9 @@ class Derivation:
     def _backward(self) -> str:
         inputs = [v for v in self.lines.inputs if v in set(variables(x.expr for x in self.backward_lines))]
         size = self._size(self.backward_lines)
-        if size:
-            # Where m is read off data that the backward pass does not need else.
-            name = size[0].split(" = ")[1].split(".")[0]
-            inputs = [v for v in self.lines.inputs if v in inputs or v.name == name]
+        if size and self.lines.size is not None:
+            # The data that m is read off, although the backward pass does not need it else.
+            inputs = [v for v in self.lines.inputs if v in inputs or v is self.lines.size[0]]
         cache = [v.name for v in self._cache()]
         body = [f"{_listing(cache)} = cache"] if cache else []
         body += [*size, *_commented(self.backward_lines)]
@@ -95,17 +94,17 @@ class Derivation:
         return [line.step.variable for line in self.forward_lines if line.step.variable in used]
 
     def _size(self, lines: Iterable[Line]) -> list[str]:
-        if self.lines.size is None or not any(line.uses_m for line in lines):
+        m = self.lines.reading.m
+        if m is None or not any(line.uses_m for line in lines):
             return []
-        place, n = self.lines.size
-        return [f"m = {place}".ljust(WIDTH) + f"  # {n}"]
+        place = str(m.value)
+        if self.lines.size is not None:
+            data, axis = self.lines.size
+            place = f"{data.name}.shape[{axis}]"
+        return [f"m = {place}".ljust(WIDTH) + f"  # {m.value}"]
 
     def _facts(self) -> list[str]:
-        return [
-            f"# {v.name} sums to 1 along {_axes(axes)}: backward() relies on it"
-            for v in self.lines.inputs
-            for axes in v.facts
-        ]
+        return [f"# {sentence}" for sentence in conditions(self.lines)]
 
     # -- running ------------------------------------------------------------------------------
 
@@ -131,8 +130,7 @@ class Derivation:
         loss, cache = self.forward(**arrays)
         names = self.backward.__code__.co_varnames[: self.backward.__code__.co_argcount - 1]
         gradients = self.backward(*[arrays[name] for name in names], cache)
-        dtypes = {line.name: line.step.variable.dtype for line in self.backward_lines}
-        return loss, {name.removeprefix("d"): np.asarray(g, dtypes[name]) for name, g in gradients.items()}
+        return loss, {name[1:]: np.asarray(g) for name, g in gradients.items()}
 
 
 def _listed(given: Iterable[Variable]) -> list[str]:
@@ -192,7 +190,3 @@ def _pieces(text: str, *separators: str) -> list[str]:
             pieces.append(text[begin:i])
             begin = i + 2 if separators == (", ",) else i
     return [*pieces, text[begin:]]
-
-
-def _axes(axes: tuple[int, ...]) -> str:
-    return f"axis {axes[0]}" if len(axes) == 1 else f"axes {', '.join(map(str, axes))}"

@@ -7,7 +7,9 @@ shapes and dtypes and even look at numbers; every function of NumPy that it come
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
@@ -17,12 +19,17 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from ..engine.door import function_name, rebuilt
 from .expressions import Call, Constant, Expr, expression, number
 from .functions import built_by, call
+from .sizes import Share, Size, in_samples, sized
 
 BINARY = (np.dot, np.tensordot, np.outer, np.inner, np.kron, np.linalg.solve)
 WORDLESS: set[Any] = {np.reshape, np.transpose, np.broadcast_to, np.astype, np.expand_dims, np.swapaxes, np.moveaxis,
                       np.einsum, np.squeeze, np.clip}  # fmt: skip
 WRITES = {np.put, np.put_along_axis, np.copyto, np.place, np.putmask, np.fill_diagonal}
 REDUCED = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min}
+
+
+looking: ContextVar[list[bool] | None] = ContextVar("tinygrad_np.looking", default=None)
+"""Where it is noted that a rule has looked at numbers: with others it may be another formula."""
 
 
 class Unreadable(Exception):
@@ -37,9 +44,9 @@ class Symbol(NDArrayOperatorsMixin):
     def __init__(self, expr: Expr, example: Any) -> None:
         self.expr, self.example = expr, np.asarray(example)
 
-    shape = property(lambda self: self.example.shape)
+    shape = property(lambda self: sized(self.example.shape))
     ndim = property(lambda self: self.example.ndim)
-    size = property(lambda self: self.example.size)
+    size = property(lambda self: math.prod(self.shape))
     dtype = property(lambda self: self.example.dtype)
     T = property(lambda self: np.transpose(self))
     mT = property(lambda self: np.matrix_transpose(self))
@@ -69,7 +76,7 @@ class Symbol(NDArrayOperatorsMixin):
         return len(self.example)
 
     def __bool__(self) -> bool:
-        return bool(self.example)
+        return self._looked(self.example)
 
     def min(self, axis: Any = None, **options: Any) -> Any:
         """The smallest entry."""
@@ -117,11 +124,18 @@ class Symbol(NDArrayOperatorsMixin):
 
     def all(self) -> bool:
         """Whether all entries of the example are true, for rules that look."""
-        return bool(self.example.all())
+        return self._looked(self.example.all())
 
     def any(self) -> bool:
         """Whether one entry of the example is."""
-        return bool(self.example.any())
+        return self._looked(self.example.any())
+
+    @staticmethod
+    def _looked(answer: Any) -> bool:
+        looks = looking.get()
+        if looks is not None:
+            looks.append(bool(answer))
+        return bool(answer)
 
 
 def item(x: Any, index: Any) -> Any:
@@ -204,6 +218,8 @@ def as_expr(value: Any) -> Any:
         return value.expr
     if isinstance(value, list | tuple):
         return expressions(value) if any(isinstance(v, Symbol) for v in value) else as_expr(np.asarray(value))
+    if isinstance(value, Size | Share):
+        return in_samples(value)
     if not isinstance(value, int | float | complex | np.generic | np.ndarray):
         return value
     array = np.asarray(value)

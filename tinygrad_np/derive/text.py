@@ -12,7 +12,21 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..engine.door import function_name
-from .expressions import Atom, Call, Coefficient, Constant, Expr, Group, Monomial, Variable, common_factors, rational
+from .expressions import (
+    ONE,
+    Atom,
+    Call,
+    Coefficient,
+    Constant,
+    Expr,
+    Group,
+    Monomial,
+    Variable,
+    common_factors,
+    rational,
+)
+from .functions import axes_of, is_plain_sum
+from .sizes import count
 from .symbol import is_last, item
 from .written import HELPERS, put, put_along_axis
 
@@ -32,10 +46,10 @@ METHODS = {
 
 
 class Text:
-    """Writes expressions; `sizes` finds a word for a number that is a size, such as `m`."""
+    """Writes expressions; `m` is the variable for the number of samples, `used` says whether a shape took it."""
 
-    def __init__(self, sizes: Callable[[int], str | None] = lambda n: None) -> None:
-        self.sizes = sizes
+    def __init__(self, m: Variable | None = None) -> None:
+        self.m, self.used = m, False
 
     def array(self, x: Expr) -> str:
         """An expression that has its shape and dtype when the text is computed."""
@@ -45,17 +59,29 @@ class Text:
 
     def _array(self, x: Expr) -> tuple[str, int]:
         text, bound = self.written(x)
-        only_masks = x.dtype.kind == "f" and all(a.dtype == bool for m in x.terms for a, _ in m)
+        only_masks = bool(x.terms) and all(m and all(a.dtype == bool for a, _ in m) for m in x.terms)
+        dtype = "" if x.dtype == np.float64 else f", {self.value(x.dtype)}"
         if x.natural_shape() != x.shape:
-            if x.number is not None:
-                return f"np.full({x.shape}, {float(x.number)})", ATOM
-            if not only_masks:
-                return f"np.broadcast_to({text}, {x.shape})", ATOM
-        if only_masks and x.terms and x.number is None:
-            if x.natural_shape() != x.shape:
-                return f"{self._wrap((text, bound), PRODUCT)} * np.ones({x.shape})", PRODUCT
+            if not any(a.shape or a.dtype == bool for m in x.terms for a, _ in m) and x.dtype.kind == "f":
+                value = text if x.number is None else _float(x.number)
+                return f"np.full({self.shape(x.shape)}, {value}{dtype})", ATOM
+            text, bound = f"np.broadcast_to({text}, {self.shape(x.shape)})", ATOM
+        if only_masks and x.dtype.kind == "f":
+            if dtype:
+                return f"{self._wrap((text, bound), ATOM)}.astype({dtype[2:]})", ATOM
             return f"1.0 * {self._wrap((text, bound), PRODUCT)}", PRODUCT
         return text, bound
+
+    def shape(self, shape: tuple[int, ...]) -> str:
+        """A shape, with m for the number of samples."""
+        return f"({', '.join(map(self.size, shape))}{',' if len(shape) == 1 else ''})"
+
+    def size(self, n: int) -> str:
+        """A length, or m."""
+        if self.m is None or n != self.m.value:
+            return str(n)
+        self.used = True
+        return "m"
 
     def written(self, x: Expr) -> tuple[str, int]:
         """The text, and how tightly it is bound."""
@@ -89,9 +115,9 @@ class Text:
         self, monomial: Monomial, c: Coefficient, last: tuple[str, int] | None = None, in_sum: bool = False
     ) -> tuple[str, int]:
         """A number times powers: what is multiplied, then what is divided by."""
-        monomial, c = self._means(monomial, c)
+        monomial, c = means(monomial, c)
         above = sorted([(a, e) for a, e in monomial if e > 0], key=reading_order)
-        below = sorted([(a, -e) for a, e in monomial if e < 0], key=reading_order)
+        below = sorted([(a, -e) for a, e in monomial if e < 0 and a is not self.m], key=reading_order)
         factors = [self._power(a, e) for a, e in above] + ([last] if last else [])
         top, bottom = _over(c)
         masks = all(a.dtype == bool for a, _ in monomial) and monomial and last is None
@@ -99,31 +125,20 @@ class Text:
         if top != "1" or not factors or (masks and (in_sum or c < 0 or len(factors) > 1)):
             factors.insert(0, ("1.0" if masks and top == "1" else top, ATOM))
         # One number is divided by once: at the end, as a person would.
-        single = len(factors) + len(below) + (bottom != "1") == 1
+        last_of_all = [bottom] * (bottom != "1") + [self._power(a, -e)[0] for a, e in monomial if a is self.m and e < 0]
+        divisors = [self._wrap(self._power(a, e), POWER) for a, e in below]
+        divisors += [f"({' * '.join(last_of_all)})" if len(last_of_all) > 1 else "".join(last_of_all)] * bool(
+            last_of_all
+        )
+        single = len(factors) + len(divisors) == 1
         text = factors[0][0] if single else " * ".join(self._wrap(f, POWER) for f in factors)
-        for a, e in below:
-            text += f" / {self._wrap(self._power(a, e), POWER)}"
-        if bottom != "1":
-            text += f" / {(bottom.isdigit() and self.sizes(int(bottom))) or bottom}"
+        text = " / ".join([text, *divisors])
         bound = factors[0][1] if single else PRODUCT
         return (
             (f"{sign}{self._wrap((text, bound), PRODUCT)}", PRODUCT if bound > SUM else bound)
             if sign
             else (text, bound)
         )
-
-    @staticmethod
-    def _means(monomial: Monomial, c: Coefficient) -> tuple[Monomial, Coefficient]:
-        """A sum over n entries divided by n is their mean."""
-        for atom, e in monomial:
-            if isinstance(atom, Call) and atom.function is np.sum and e == 1 and isinstance(c, Fraction):
-                summed: Expr = atom.args[0]
-                n = math.prod(summed.shape) // max(1, math.prod(atom.shape))
-                if n > 1 and c.denominator > 1 and abs(c * n) in (1, 2):
-                    like = np.broadcast_to(np.zeros((), atom.dtype), atom.shape)
-                    mean = Call(np.mean, atom.args, atom.options, like)
-                    return (monomial - {(atom, e)}) | {(mean, e)}, c * n
-        return monomial, c
 
     @staticmethod
     def _wrap(text: tuple[str, int], bound: int) -> str:
@@ -148,7 +163,7 @@ class Text:
         if isinstance(atom, Group):
             return self.written(atom.inside)
         if isinstance(atom, Constant):
-            return _constant(atom.value), ATOM
+            return _constant(atom.value, self.size), ATOM
         assert isinstance(atom, Call)
         text, bound = self._call(atom)
         return (f"{self._wrap((text, bound), ATOM)}[{atom.index}]", ATOM) if atom.index is not None else (text, bound)
@@ -167,25 +182,45 @@ class Text:
             if is_last(index, None) and len(args[0].shape) == 1:
                 index = (slice(None), None)
             return f"{self._wrap(self._given(args[0]), ATOM)}[{self._index(index)}]", ATOM
+        if function is np.reshape and args[1] == (*args[0].shape, 1) and not c.options:
+            index = f"[{':, ' * len(args[0].shape)}None]" if len(args[0].shape) < 2 else "[..., None]"
+            return f"{self._wrap(self._given(args[0]), ATOM)}{index}", ATOM
         if function is np.reshape:
-            given = [_shape(args[1], args[0].shape), *(f"{key}={self.value(x)}" for key, x in c.options.items())]
+            given = [
+                self._new_shape(args[1], args[0].shape),
+                *(f"{key}={self.value(x)}" for key, x in c.options.items()),
+            ]
             return f"{self._wrap(self._given(args[0]), ATOM)}.reshape({', '.join(given)})", ATOM
         if function is np.where:
-            return f"np.where({', '.join(self.written(x)[0] for x in args)})", ATOM
+            return f"np.where({self._broadcast(c)})", ATOM
         if function is np.logical_not and args[0].dtype == bool:
             return f"(~{self._wrap(self._given(args[0]), ATOM)})", ATOM
         if isinstance(function, np.ufunc):
-            return f"{function_name(function)}({', '.join(self.written(x)[0] for x in args)})", ATOM
+            return f"{function_name(function)}({self._broadcast(c)})", ATOM
         if function in METHODS:
             inside = self._wrap(self._given(args[0]), ATOM)
             options = {key: x for key, x in c.options.items() if key != "axis" or x is not None}
             return f"{inside}.{METHODS[function]}({self._arguments(args[1:], options)})", ATOM
         if function in (put, put_along_axis):
-            return f"{function.__name__}({', '.join(map(self._argument, args))})", ATOM
+            *given, into = args
+            return f"{function.__name__}({', '.join([*map(self._argument, given), self.shape(into)])})", ATOM
         if function is sliding_window_view:
             return f"sliding_window_view({self._arguments(args, c.options)})", ATOM
         name = function.__name__ if function in HELPERS else function_name(function)
         return f"{name}({self._arguments(args, c.options)})", ATOM
+
+    def _new_shape(self, new: Any, old: tuple[int, ...]) -> str:
+        """A shape as the argument of reshape: -1 for what the axes in front become together."""
+        if not isinstance(new, tuple) or not new:
+            return self.value(new)
+        if len(new) == 2 and len(old) > 2 and new[1] == old[-1]:
+            return f"-1, {self.size(new[1])}"
+        return ", ".join(map(self.size, new))
+
+    def _broadcast(self, c: Call) -> str:
+        """Arguments that the function broadcasts itself, where that gives the shape that is meant."""
+        enough = np.broadcast_shapes(*[x.natural_shape() for x in c.args]) == c.shape
+        return ", ".join(self.written(x)[0] if enough or x.number is not None else self.array(x) for x in c.args)
 
     def _transposed(self, x: Expr, order: tuple[int, ...]) -> tuple[str, int]:
         inside, n = self._wrap(self._given(x), ATOM), len(order)
@@ -212,7 +247,7 @@ class Text:
         if isinstance(x, Expr):
             return self._array(x)[0]
         if isinstance(x, np.ndarray):
-            return _constant(x)
+            return _constant(x, self.size)
         if isinstance(x, list | tuple):
             inside = ", ".join(map(self.value, x))
             return f"[{inside}]" if isinstance(x, list) else f"({inside}{',' if len(x) == 1 else ''})"
@@ -241,15 +276,29 @@ class Text:
         return "..." if part is Ellipsis else self.value(part)
 
 
-def _shape(new: tuple[int, ...], old: tuple[int, ...]) -> str:
-    """A shape as the argument of reshape: -1 for what the axes in front become together."""
-    if len(new) == 2 and len(old) > 2 and new[1] == old[-1]:
-        return f"-1, {new[1]}"
-    return ", ".join(map(str, new)) if isinstance(new, tuple) and new else str(new)
-
-
 def _is_short(c: Coefficient) -> bool:
     return isinstance(c, Fraction) and c.denominator <= 16
+
+
+def means(monomial: Monomial, c: Coefficient) -> tuple[Monomial, Coefficient]:
+    """A sum over n entries divided by n is their mean."""
+    for atom, e in monomial:
+        if is_plain_sum(atom) and e == 1 and isinstance(c, Fraction):
+            assert isinstance(atom, Call)
+            summed: Expr = atom.args[0]
+            lengths = [summed.shape[a] for a in axes_of(atom.options.get("axis"), len(summed.shape))]
+            ((counted, n),) = count(lengths).terms.items() or ((ONE, Fraction(0)),)
+            times = c * n
+            entries = any(k > 1 for k in lengths)
+            divided = dict(monomial)
+            if any(divided.get(a) != -k for a, k in counted) or not entries or abs(times) not in (1, 2):
+                continue
+            if counted or c.denominator > 1:
+                like = np.broadcast_to(np.zeros((), atom.dtype), atom.shape)
+                mean = Call(np.mean, atom.args, atom.options, like)
+                inverse = {(a, -k) for a, k in counted}
+                return frozenset(monomial - {(atom, e)} - inverse) | {(mean, e)}, times
+    return monomial, c
 
 
 def reading_order(entry: tuple[Atom, Fraction]) -> tuple:
@@ -290,7 +339,7 @@ def _root(n: int) -> str:
     return str(math.isqrt(n)) if math.isqrt(n) ** 2 == n else f"np.sqrt({n})"
 
 
-def _constant(value: np.ndarray) -> str:
+def _constant(value: np.ndarray, size: Callable[[int], str]) -> str:
     """Numbers that stand in the text."""
     if value.ndim == 2 and value.dtype.kind == "f" and value.shape[0] == value.shape[1]:
         n = value.shape[0]
@@ -298,7 +347,7 @@ def _constant(value: np.ndarray) -> str:
             if np.array_equal(value, known):
                 return text
     if value.ndim == 1 and value.dtype.kind in "iu" and np.array_equal(value, np.arange(value.size)):
-        return f"np.arange({value.size})"
+        return f"np.arange({size(value.size)})"
     dtype = "" if value.dtype in (np.float64, np.int64) else f", np.{value.dtype.name}"
     if not value.size:
         return f"np.zeros({value.shape})"

@@ -6,6 +6,7 @@ function of its own above the derivation: `HELPERS`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -77,7 +78,7 @@ def _log_softmax(z: Any, axis: Any = -1) -> Any:
 
 
 def _samples(shape: tuple[int, ...], axis: int) -> int:
-    return int(np.prod(shape)) // shape[axis]
+    return math.prod(shape) // shape[axis]
 
 
 def _cross_entropy(logits: Any, labels: Any, axis: int = -1) -> Any:

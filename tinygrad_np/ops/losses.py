@@ -1,5 +1,7 @@
 """Losses as one op each: faster than their parts, and finite where those are not."""
 
+import math
+
 import numpy as np
 
 from ..engine.op import op
@@ -35,7 +37,7 @@ def _mean(values, n):
 
 def _samples(shape, axis):
     """How many samples a mean over all axes but the class axis is over."""
-    return max(1, int(np.prod(shape)) // max(1, shape[axis]))
+    return max(1, math.prod(shape) // max(1, shape[axis]))
 
 
 # An op, because the recorded backward pass has no other way to subtract 1 in place.

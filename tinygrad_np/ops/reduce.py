@@ -159,9 +159,13 @@ def _count(shape, axis, keepdims, where):
     return _add_reduce(np.broadcast_to(where, shape), axis, int, None, bool(keepdims))
 
 
+def _at_least(count, least):
+    return max(count, least) if isinstance(count, int) else np.maximum(count, least)
+
+
 def _mean_vjp(g, shape, axis, keepdims, where):
     # A factor, as the count itself can be too large for float16; a lane without entries has no gradient.
-    return _sum_vjp(g * (1 / np.maximum(_count(shape, axis, keepdims, where), 1)), shape, axis, keepdims, where)
+    return _sum_vjp(g * (1 / _at_least(_count(shape, axis, keepdims, where), 1)), shape, axis, keepdims, where)
 
 
 linear(np.mean, run=_mean, transpose=_mean_vjp, sample=_large_too)
@@ -221,7 +225,8 @@ def _centred(a, axis, where, mean):
 def _freedom(shape, axis, keepdims, where, ddof, correction):
     """What the sum of squares is divided by."""
     ddof = ddof if correction is None else correction
-    return np.maximum(_count(shape, axis, keepdims, where) - ddof, 0)
+    count = _count(shape, axis, keepdims, where)
+    return np.maximum(count - ddof, 0) if ddof else count
 
 
 def _var_vjp(g, a, shape, axis, ddof, keepdims, where, mean, correction):
