@@ -10,6 +10,7 @@ from tinygrad_np.derive.expressions import Variable, expression
 from tinygrad_np.derive.latex import latex
 from tinygrad_np.derive.notation import code, named, symbols
 from tinygrad_np.derive.shown import formulas, latex_block
+from tinygrad_np.derive.sizes import samples, sized
 from tinygrad_np.derive.symbol import Symbol
 
 
@@ -70,8 +71,10 @@ def test_formulas_as_they_stand(case, a):
 
 def test_a_number_of_samples_has_a_word():
     x = symbol("X", (7, 2), np.random.default_rng(0))
-    assert latex((x / 7).expr, size=("m", 7)) == r"\frac{X}{m}"
-    assert latex((x / 6).expr, size=("m", 7)) == r"\frac{X}{6}"
+    m = Variable("m", np.asarray(7))
+    with samples(m):
+        assert latex((x / sized((7,))[0]).expr) == r"\frac{X}{m}"
+        assert latex((x / 7).expr) == r"\frac{X}{7}"
 
 
 def test_ones_where_nothing_else_has_the_shape():

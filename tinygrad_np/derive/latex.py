@@ -15,7 +15,7 @@ import numpy as np
 
 from ..engine.door import function_name
 from .expressions import Atom, Call, Coefficient, Constant, Expr, Group, Monomial, Variable, common_factors
-from .notation import alone, axes, code, escaped, named, over, sizes, symbol
+from .notation import alone, axes, code, escaped, over, sizes, symbol
 from .symbol import item
 from .text import Text, means, reading_order
 from .written import HELPERS, logsumexp, one_hot, sigmoid, softmax
@@ -41,10 +41,10 @@ SILENT = {"keepdims", "dtype", "subok"}
 """Options that say how an array is laid out, and not what is computed."""
 
 
-def latex(expr: Expr | Atom, name_of: Callable[[Variable], str] = symbol, size: tuple[str, int] | None = None) -> str:
+def latex(expr: Expr | Atom, name_of: Callable[[Variable], str] = symbol) -> str:
     r"""An expression as a formula.
 
-    `name_of` gives the LaTeX of a variable; `size` is a word for a number that is divided by, such as `("m", 100)`.
+    `name_of` gives the LaTeX of a variable.
 
     >>> import numpy as np
     >>> from .expressions import add, expression, power
@@ -52,7 +52,7 @@ def latex(expr: Expr | Atom, name_of: Callable[[Variable], str] = symbol, size: 
     >>> latex(power(add(A, Y, signs=(1, -1)), Fraction(2)))
     '\\left(A_{2} - Y\\right)^{2}'
     """
-    formulas = Formulas(name_of, size)
+    formulas = Formulas(name_of)
     return formulas.array(expr)[0] if isinstance(expr, Expr) else formulas.atom(expr)[0]
 
 
@@ -76,8 +76,8 @@ class Factor:
 class Formulas:
     """Writes expressions."""
 
-    def __init__(self, name_of: Callable[[Variable], str] = symbol, size: tuple[str, int] | None = None) -> None:
-        self.name_of, self.size = name_of, size
+    def __init__(self, name_of: Callable[[Variable], str] = symbol) -> None:
+        self.name_of = name_of
 
     def array(self, x: Expr) -> Written:
         """An expression, with ones where that alone gives it its shape."""
@@ -123,14 +123,9 @@ class Formulas:
             above.append(Factor(self._sum(rest), ARRAY if rest.natural_shape() else SCALAR))
         number = [Factor((top, ATOM), NUMBER)] if top != "1" or not above else []
         if bottom != "1":
-            below.insert(0, self._divisor(bottom))
+            below.insert(0, Factor((bottom, ATOM), NUMBER))
         written = _fraction(number, above, below)
         return (f"-{_wrapped(written, BIG)}", SUM) if c < 0 else written
-
-    def _divisor(self, n: str) -> Factor:
-        if self.size is not None and n == str(self.size[1]):
-            return Factor((named(self.size[0]), ATOM), SCALAR)
-        return Factor((n, ATOM), NUMBER)
 
     def _factor(self, atom: Atom, e: Fraction) -> Factor:
         return Factor(self._power(atom, e), ARRAY if atom.shape else SCALAR)
