@@ -204,13 +204,29 @@ def test_plain():
 
 
 FOUND = "2 of 6 entries differ, most at [1, 1]: 4.0 and 4.001 (difference 0.001, relative 0.00025)"
+ADVICE = "== of tensors answers entry by entry: write assert np.array_equal(a, b), or np.allclose"
 BOTH = "Tensor W (2, 3) float64, Tensor (2, 3) float64:"
 
 
 ASSERTED = {
-    "a == b": [BOTH, FOUND, "== of tensors answers entry by entry: write assert np.array_equal(a, b), or np.allclose"],
+    "a == b": [BOTH, FOUND, ADVICE],
     "a == a.data": ["no entry differs", "== of tensors answers entry by entry*"],
     "a == b.data[:, :2]": ["their shapes (2, 3) and (2, 2) do not broadcast"],
+    "tg.Tensor([1.0, 2.0]) == tg.Tensor([1.0, 3.0])": [
+        "1 of 2 entries differ, most at [1]: 2.0 and 3.0*",
+        "== of tensors*",
+    ],
+    "tg.Tensor([1.0, 2.0]) == np.array([1.0, 4.0])": [
+        "1 of 2 entries differ, most at [1]: 2.0 and 4.0*",
+        "== of tensors*",
+    ],
+    "tg.Tensor([1.0, 2.0]) == [1.0, 4.0]": ["1 of 2 entries differ, most at [1]: 2.0 and 4.0*", ADVICE],
+    "tg.Tensor([1.0, 2.0]) == tg.Tensor(np.array([1.0, 2.0]))": ["no entry differs", ADVICE],
+    "tg.Tensor([1.0, np.nan]) == tg.Tensor([1.0, np.nan])": [
+        "*nan and nan*",
+        "== of tensors*, both with equal_nan=True",
+    ],
+    "pair()[0] == tg.Tensor(a.data)": [ADVICE],
     "np.allclose(a, b)": [BOTH, FOUND],
     "np.array_equal(a, b.data)": ["Tensor W (2, 3) float64, ndarray (2, 3) float64:", FOUND],
     "(a == b).all()": ["*Tensor W (2, 3) float64 == Tensor (2, 3) float64", FOUND + "*"],

@@ -145,14 +145,19 @@ def _add_check(commands: Any) -> None:
         help="compare hand-written gradients with autograd's, and say what is wrong with them",
         description="Run a script up to its first call of a hand-written backward function, and compare the gradients "
         "that this computes with autograd's of the script's own forward function and loss.  What stands after `--` "
-        "is given to the script.  Exit code 0: all right, 1: wrong gradients, 2: cannot be checked.",
+        "is given to the script.  Exit code 0: all that it returns is right, 1: wrong gradients, 2: cannot be checked, "
+        "or not all of it.",
     )
     losses = ", ".join(LOSSES)
     for option, metavar, help in (
         ("backward", "SCRIPT:BACKWARD", "file and function: tutorial.py:backward, or tutorial.py:Network.backward"),
         ("--loss", "NAME", f"the function of the loss, or {losses} (default: one named loss, cost, ...)"),
         ("--forward", "NAME", "the forward function (default: one named forward, ...)"),
-        ("--names", "dW1,db1,...", "of what the backward function returns, in order"),
+        (
+            "--names",
+            "dW1,db1,...",
+            "of what the backward function returns, in order (- is no gradient); of a dict, the keys",
+        ),
         ("--html", "FILE", "write the report as a page, too"),
     ):
         check.add_argument(option, metavar=metavar, help=help)
@@ -262,13 +267,13 @@ def _checked(options: argparse.Namespace, arguments: list[str]) -> int:
     os.environ.setdefault("MPLBACKEND", "agg")
     with _as_main(script, arguments, failed=2), calls.watching():
         runpy.run_path(script, run_name="__main__")
-    report, remarks = compare(calls, names)
+    report, remarks, incomplete = compare(calls, names)
     print("\n".join([str(report), *remarks]))
     if page:
         with open(page, "w", encoding="utf-8") as file:
             file.write(f"<!DOCTYPE html><meta charset='utf-8'><title>gradients</title>\n{report._repr_html_()}\n")
         print(f"{options.html}: the report as a page")
-    return 0 if report.ok else 1
+    return (2 if incomplete else 0) if report.ok else 1
 
 
 def _function_of(script: str, text: str | None) -> str | None:

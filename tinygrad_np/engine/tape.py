@@ -125,9 +125,11 @@ def leaf(array: np.ndarray, requires_grad: bool = False, name: str | None = None
     node.inputs = node.kept = ()
     node.shape, node.dtype = array.shape, array.dtype
     node.requires_grad, node.name = requires_grad, name
-    if type(array) is np.ndarray and array.size <= SMALL:
-        node.value = held(array)
-    elif type(array) is np.ndarray:
+    if type(array) is not np.ndarray:
+        return node
+    if array.size <= SMALL:
+        node.value = array if array.base is None else array.copy()
+    else:
         # To find the data again while its user has it, without keeping it for him.
         node.value = weakref.ref(array)
     return node

@@ -10,7 +10,7 @@ import numpy as np
 from ..engine.tape import recording
 from ..engine.tensor import Tensor
 from ..errors import AutogradError, ShapeError
-from .diagnosis import rerun
+from .diagnosis import arguments, rerun
 from .diagnosis.case import Finding
 from .diagnosis.judge import Judge, Judgement
 from .diagnosis.loss_value import changed_data, other_value, same_loss
@@ -65,7 +65,7 @@ def compare_grads(
 
     `numeric=False` leaves out the numeric check of autograd; `rtol` and `atol` replace the tolerance of the dtype.
     Raises AutogradError for names that are not there, for nothing to compare and for a loss that was not
-    recorded; DtypeError for gradients that are no numbers.
+    recorded; DtypeError for gradients that are no numbers and arguments of other types.
 
     >>> import numpy as np, tinygrad_np as tg
     >>> from tinygrad_np.testing import compare_grads
@@ -75,6 +75,7 @@ def compare_grads(
     >>> report.first_wrong, report.findings["dw"][0].mistake
     ('dw', 'batch_factor')
     """
+    arguments.check(hand, tensors, loss, shapes, seed, rtol, atol)
     token = recording.set(True)
     try:
         with np.errstate(all="ignore"):
@@ -134,6 +135,15 @@ def _recorded(loss: Any) -> Tensor:
 def _loss_first(hand: Mapping[str, Any], network: Network, names: Names) -> Comparison | None:
     """A report of the losses only, if they differ: gradients of different losses differ for that reason."""
     recorded = float(network.loss.item())
+    if not np.isfinite(recorded):
+        text = (
+            f"the recorded loss is {recorded}, and no gradient of that can be checked: the logarithm of 0 or of a "
+            "negative number, 0 / 0 or an overflow.  Find where with tg.debug(), which names the op, and mend the loss."
+        )
+        note = "The gradients are not compared: there is nothing to compare them with."
+        return Comparison(
+            [Row("loss", "WRONG", text)], {"loss": [Finding("not_finite", text)]}, f"loss {recorded}", notes=[note]
+        )
     changed = changed_data(network, names)
     if changed:
         return _stopped(changed, f"loss {recorded:.5g}")
@@ -154,6 +164,9 @@ def _stopped(finding: Finding, loss: str) -> Comparison:
     return Comparison([Row("loss", "WRONG", finding.text)], {"loss": [finding]}, loss, notes=[note])
 
 
+FACTORS = {"batch_factor", "entry_mean", "factor_two", "full_data_factor", "sign", "accumulated"}
+"""Mistakes that are a constant factor, which their text gives."""
+
 # -- the report --------------------------------------------------------------------------------------
 
 
@@ -168,7 +181,7 @@ def _report(
         if outvoted:
             rows.append(Row(entry.name, "WRONG", vote.accusation(entry.name)))  # type: ignore[union-attr]
         else:
-            rows.append(_row(judgement, said))
+            rows.append(_row(judgement, said, judge.network.sizes_coincide))
         if judgement.findings:
             findings[judgement.name] = list(judgement.findings)
     value = float(judge.network.loss.item())
@@ -176,12 +189,16 @@ def _report(
     return Comparison(rows, findings, loss, *_numeric(judge, votes, seed))
 
 
-def _row(judgement: Judgement, said: dict[tuple[str, str], str]) -> Row:
-    """A row of the report; what was said of a gradient above is not said again."""
+def _row(judgement: Judgement, said: dict[tuple[str, str], str], alike: bool = False) -> Row:
+    """A row of the report; what was said of a gradient above is not said again.
+
+    `alike` says that sizes coincide, so that others may tell two explanations apart.
+    """
     if not judgement.findings:
         return Row(judgement.name, judgement.status, judgement.text)
     first = judgement.findings[0]
-    key = (first.mistake, first.factor)
+    # Of a constant factor, only the same one is the same mistake.
+    key = (first.mistake, first.text if first.mistake in FACTORS else first.factor)
     if key in said and first.mistake != "unknown":
         return Row(
             judgement.name, "WRONG", f"the same as {said[key]}: {first.mistake.replace('_', ' ')}", first.correction
@@ -189,10 +206,8 @@ def _row(judgement: Judgement, said: dict[tuple[str, str], str]) -> Row:
     said[key] = judgement.name
     text = first.text
     if len(judgement.findings) > 1:
-        text += (
-            f"  Or: {judgement.findings[1].text}  These cannot be told apart here; with sizes that all differ (7 "
-            "samples, 5 units, 3 classes) they can."
-        )
+        more = "; with sizes that all differ (7 samples, 5 units, 3 classes) they can" if alike else ""
+        text += f"  Or: {judgement.findings[1].text}  These cannot be told apart here{more}."
     return Row(judgement.name, "WRONG", text, first.correction)
 
 
@@ -204,7 +219,9 @@ def _numeric(judge: Judge, votes: Mapping[Any, Vote], seed: int) -> tuple[str, l
     entries = sum(vote.entries for vote in votes.values())
     error = max((vote.error for vote in votes.values() if vote.agrees), default=0.0)
     looked = f"{len(votes)} random directions and {entries} entries, seed {seed}"
-    text = f"numeric check of autograd: agrees to {error:.0e} ({looked})"
+    # Of a gradient that is nothing but rounding, no digit is the same.
+    how = f"agrees to {error:.0e}" if error < 0.1 else "agrees, both are nothing but rounding"
+    text = f"numeric check of autograd: {how} ({looked})"
     return ("" if len(doubts) == len(votes) else text), doubts
 
 
@@ -219,6 +236,9 @@ def compare_functions(
     if not arrays:
         raise AutogradError("`hand` is a function: give the arrays that it takes as `tensors`, a dict by name.")
     plain = {name: value.data if isinstance(value, Tensor) else value for name, value in arrays.items()}
+    arguments.check_call(hand, "hand", plain)
+    if callable(loss):
+        arguments.check_call(loss, "loss", plain)
     first, second = rerun.call(hand, plain), rerun.call(hand, plain)
     recorded, again = (rerun.record(loss, plain, first.gradients) for _ in range(2))
     report = compare_arrays(first.gradients, recorded.tensors, recorded.loss, numeric, seed, rtol, atol)
@@ -275,13 +295,14 @@ def _told_apart(report: Comparison, other: Comparison | None) -> Comparison:
         return report
     said: dict[tuple[str, str], str] = {}
     for i, row in enumerate(report.rows):
-        there = [f for f in other.findings.get(row.name, []) if f.mistake != "unknown"]
         here = report.findings.get(row.name, [])
-        if not there or not here:
+        found = [f for f in other.findings.get(row.name, []) if f.mistake != "unknown"]
+        there = [f._replace(correction=here[0].correction) for f in found if here]
+        if not here or (not there and len(here) < 2):
             continue
         both = [f for f in here if f.mistake in {g.mistake for g in there}]
-        report.findings[row.name] = both or there
-        report.rows[i] = _row(Judgement(row.name, row.status, row.text, both or there), said)
+        report.findings[row.name] = both or there or here
+        report.rows[i] = _row(Judgement(row.name, row.status, row.text, report.findings[row.name]), said)
     return report
 
 

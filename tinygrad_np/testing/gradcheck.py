@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import AutogradError, RangeError
+from .arguments import check_function
 from .numeric import Differences, Slope, index, wide
 from .subject import Subject, draw, unit_tangent
 from .tolerance import digits, tolerance
@@ -85,6 +86,7 @@ def check_grad(
     >>> print(check_grad(lambda W, x: np.tanh(W @ x), np.eye(2), np.array([0.5, -1.0]), order=2).entries)
     12
     """
+    check_function(f, "check_grad", arrays)
     _check_options(order, modes, seed, entries, directions)
     subject = Subject(f, arrays, argnums)
     reports, size = [], 0.0

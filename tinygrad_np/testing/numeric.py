@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ..engine.door import bare
 from ..errors import AutogradError, DtypeError, InPlaceError, NonFiniteError, RangeError, ShapeError
+from .arguments import check_function, check_place
 
 STEP = 1e-5
 _EPS = float(np.finfo(float).eps)
@@ -70,6 +71,8 @@ def numeric_grad(
     >>> numeric_grad(lambda x: np.sum(np.abs(x)), np.array([0.0, 2.0]), full=True).kinks
     array([ True, False])
     """
+    check_function(f, "numeric_grad", arrays)
+    check_place(argnum, "argnum", "numeric_grad, which takes one at a time,", len(arrays))
     differences = Differences(f, arrays, argnums=(argnum,))
     argnum = range(len(arrays))[argnum]
     x = differences.values[argnum]

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import pytest
@@ -219,33 +219,57 @@ def _add_differences(error: AssertionError | ValueError, entries: Any) -> None:
     users = [entry for entry in entries if _PACKAGE not in Path(entry.path).parents]
     if not users or users[-1].frame.code.fullsource is None:
         return
-    for left, right in _compared(str(users[-1].statement), users[-1].frame.raw):
+    statement, frame = str(users[-1].statement), users[-1].frame.raw
+    advised = False
+    for left, right in _compared(statement, frame):
         if not (holds_tensor(left) or holds_tensor(right)):
             continue
         lines = _first(differences(left, right))
         if isinstance(error, ValueError):
             # What `assert a == b` runs into, even if all entries are equal.
             lines = lines or ["no entry differs"]
-            lines.append("== of tensors answers entry by entry: write assert np.array_equal(a, b), or np.allclose")
+            nan = any(": nan and nan" in line for line in lines)
+            lines.append(f"{_ADVICE}{', both with equal_nan=True' if nan else ''}")
+            advised = True
         if lines and lines[0] not in str(error):
             error.add_note("\n".join([f"{label(left)}, {label(right)}:", *lines]))
+    if "ambiguous" in str(error) and not advised and _is_of_tensors(statement, frame):
+        error.add_note(_ADVICE)
+
+
+def _asserted(statement: str) -> list[ast.AST]:
+    """All parts of what an assert tests; nothing for another statement."""
+    try:
+        tree = ast.parse(statement.strip()).body
+    except SyntaxError:
+        return []
+    return list(ast.walk(tree[0].test)) if tree and isinstance(tree[0], ast.Assert) else []
+
+
+def _is_equation(node: ast.AST) -> TypeGuard[ast.Compare]:
+    return isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], ast.Eq)
+
+
+def _is_of_tensors(statement: str, frame: FrameType) -> bool:
+    """Whether an assert with == names a tensor, or something of this package, anywhere."""
+    nodes = _asserted(statement)
+    known = {**frame.f_globals, **frame.f_locals}
+    named = [known.get(node.id) for node in nodes if isinstance(node, ast.Name)]
+    package = __name__.partition(".")[0]
+    homes = [getattr(value, "__module__", None) or getattr(value, "__name__", None) for value in named]
+    own = any(isinstance(home, str) and home.partition(".")[0] == package for home in homes)
+    return any(map(_is_equation, nodes)) and (own or any(map(holds_tensor, named)))
 
 
 def _compared(statement: str, frame: FrameType) -> Iterator[tuple[Any, Any]]:
     """The pairs of values that an assert compares, where looking them up again changes nothing."""
-    try:
-        tree = ast.parse(statement.strip()).body
-    except SyntaxError:
-        return
-    if not (tree and isinstance(tree[0], ast.Assert)):
-        return
-    for node in ast.walk(tree[0].test):
+    for node in _asserted(statement):
         sides: list[ast.expr] = []
-        if isinstance(node, ast.Compare) and len(node.ops) == 1 and isinstance(node.ops[0], ast.Eq):
+        if _is_equation(node):
             sides = [node.left, node.comparators[0]]
         elif isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in COMPARING:
             sides = node.args[:2]
-        if len(sides) == 2 and all(isinstance(part, _NAMES + _LITERALS) for side in sides for part in ast.walk(side)):
+        if len(sides) == 2 and all(_may_repeat(part, frame) for side in sides for part in ast.walk(side)):
             try:
                 left, right = (_value(side, frame) for side in sides)
             except Exception:  # the message of the test matters more than this one
@@ -254,7 +278,21 @@ def _compared(statement: str, frame: FrameType) -> Iterator[tuple[Any, Any]]:
 
 
 _NAMES = (ast.Name, ast.Attribute, ast.Subscript, ast.Load)
-_LITERALS = (ast.Constant, ast.UnaryOp, ast.USub, ast.Slice, ast.List, ast.Tuple, ast.Dict)
+_LITERALS = (ast.Constant, ast.UnaryOp, ast.USub, ast.Slice, ast.List, ast.Tuple, ast.Dict, ast.keyword)
+_MAKERS = (Tensor, np.array, np.asarray, np.zeros, np.ones, np.full, np.arange, np.eye)
+"""What makes the same tensor or array when it is called again."""
+_ADVICE = "== of tensors answers entry by entry: write assert np.array_equal(a, b), or np.allclose"
+
+
+def _may_repeat(part: ast.AST, frame: FrameType) -> bool:
+    if not isinstance(part, ast.Call):
+        return isinstance(part, _NAMES + _LITERALS)
+    plain = all(isinstance(inner, _NAMES) for inner in ast.walk(part.func))
+    try:
+        function = _value(part.func, frame) if plain else None
+    except Exception:  # the name is gone, or looking at it fails: then it is left alone
+        return False
+    return any(function is maker for maker in _MAKERS)
 
 
 def _value(expression: ast.expr, frame: FrameType) -> Any:

@@ -14,6 +14,7 @@ from ..engine.tensor import Tensor
 from ..errors import DtypeError, InPlaceError
 from ..transforms.gradients import grad
 from ..transforms.trees import tree_leaves, tree_map
+from .arguments import check_place
 from .numeric import wide
 
 
@@ -99,8 +100,10 @@ class Subject:
 def _wanted(arrays: list[Any], argnums: int | Sequence[int] | None, name: str) -> Callable[[int, Any], bool]:
     if argnums is None:
         return lambda owner, leaf: _is_floating(leaf) and not (isinstance(leaf, Tensor) and not leaf.requires_grad)
-    numbers = [argnums] if isinstance(argnums, int | np.integer) else list(argnums)
+    several = isinstance(argnums, tuple | list | range | np.ndarray)
+    numbers: list[Any] = list(argnums) if several else [argnums]  # type: ignore[arg-type]
     for i in numbers:
+        check_place(i, "argnums", name, len(arrays))
         if not -len(arrays) <= i < len(arrays):
             raise IndexError(
                 f"argnums names argument {i} of {name}, and it is given {len(arrays)}.  Count from 0, up to "

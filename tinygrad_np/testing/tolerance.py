@@ -34,7 +34,7 @@ def tolerance(*of: Any, rtol: float | None = None, atol: float | None = None) ->
     | float16                        | 2e-2 | 1e-3 |
 
     Whole numbers and booleans are exact and do not count.  `rtol` and `atol` replace what the table says.
-    Raises RangeError where they are negative or nan, DtypeError for what holds no numbers.
+    Raises RangeError where they are negative or nan, DtypeError where they or what `of` holds are no numbers.
 
     >>> import numpy as np
     >>> from tinygrad_np.testing import tolerance
@@ -47,6 +47,11 @@ def tolerance(*of: Any, rtol: float | None = None, atol: float | None = None) ->
     table = _ROUNDING[min(widths, default=8)]
     chosen = Tolerance(table.rtol if rtol is None else rtol, table.atol if atol is None else atol)
     for name, value in chosen._asdict().items():
+        if not isinstance(value, int | float | np.number):
+            raise DtypeError(
+                f"{name}={value!r} is no number, but of type {type(value).__name__}.  Give a number such as 1e-6, or "
+                f"leave {name}= away for {getattr(table, name)}, as the dtype asks for."
+            )
         if not 0 <= value < math.inf:
             raise RangeError(
                 f"{name}={value}: a tolerance is a distance, and nothing is nearer than that.  Give a number from 0 "

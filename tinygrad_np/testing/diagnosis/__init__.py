@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from . import activations, losses, permutations, places, ratios, shapes, updates
-from .case import Case, Finding, equal
+from . import activations, kinks, losses, permutations, places, ratios, shapes, updates
+from .case import Case, Finding, equal, proportion
 
 Pattern = Callable[[Case], Finding | None]
 
@@ -27,7 +27,7 @@ GROUPS: Sequence[Sequence[Pattern]] = (
         ratios.sign, ratios.batch_factor, ratios.entry_mean, ratios.factor_two, ratios.full_data_factor,
         ratios.accumulated,
     ),
-    (places.all_zero, activations.kink_convention),
+    (kinks.kink_convention, places.all_zero),
     (
         permutations.transposed, permutations.reshaped,
         activations.activation_missing, activations.activation_twice, activations.derivative_at_activation,
@@ -73,25 +73,50 @@ def _of_other_shape(case: Case) -> list[Finding]:
 
 def unknown(case: Case) -> Finding:
     """What can be said of a gradient that fits no pattern: where, which direction, which length."""
-    hand, right = case.hand.ravel(), case.right.ravel()
+    # In the user's own convention of 1/m: that it is m times autograd's is nothing to wonder at.
+    hand = case.hand / (1.0 if case.node.is_leaf else case.scale)
+    return Finding("unknown", f"no known pattern: {_described(hand, case)}", case.line)
+
+
+def _described(hand: np.ndarray, case: Case) -> str:
+    right = case.right
     lengths = float(np.linalg.norm(hand)), float(np.linalg.norm(right))
     if not lengths[1]:
-        return Finding(
-            "unknown", f"no known pattern: the right one is 0, this one has norm {lengths[0]:.3g}.", case.line
-        )
+        return f"the right one is 0, this one has norm {lengths[0]:.3g}."
     if np.iscomplexobj(hand) and equal(hand, right.conj(), case.tolerance):
-        return Finding("unknown", "no known pattern: it is the complex conjugate of the right one.", case.line)
+        return "it is the complex conjugate of the right one."
+    c = proportion(hand, right, case.tolerance)
+    if c is not None and hand.size > 1:
+        return f"it is {_number(c)} times the right one, everywhere{_meaning(c, case)}."
     cosine = float(np.vdot(right, hand).real) / (lengths[0] * lengths[1]) if lengths[0] else 0.0
-    text = (
-        f"no known pattern: {_where(case)} wrong; cosine to the right one {cosine:.4f}, "
-        f"norm {lengths[0] / lengths[1]:.4g} times its norm."
-    )
-    return Finding("unknown", text, case.line)
+    where = _where(hand, case)
+    return f"{where} wrong; cosine to the right one {cosine:.4f}, norm {lengths[0] / lengths[1]:.4g} times its norm."
 
 
-def _where(case: Case) -> str:
-    wrong = np.abs(case.hand - case.right) > case.tolerance * np.max(np.abs(case.right))
-    if not case.hand.ndim:
+def _meaning(c: float, case: Case) -> str:
+    """What the factor is as well: a number of the user's, such as a learning rate, or a count that is too small."""
+    for name, value in case.data.items():
+        if isinstance(value, float) and value and abs(abs(c) - abs(value)) < 1e-6 * abs(value):
+            return f", and {name} is {value:g}"
+    m = case.network.samples or 1
+    count = m / c
+    if 1 < count < m and abs(count - round(count)) < 1e-6 * count:
+        return f", as if divided by {round(count)} where the batch holds {m} samples"
+    return ""
+
+
+def _number(c: float) -> str:
+    """A factor, as the root of a whole number where it is one: attention divides by those."""
+    for square, text in ((c * c, "{}sqrt({})"), (1 / (c * c), "{}1/sqrt({})")):
+        whole = round(square)
+        if 2 <= whole <= 10_000 and abs(square - whole) < 1e-5 * whole and round(whole**0.5) ** 2 != whole:
+            return text.format("-" if c < 0 else "", whole)
+    return f"{c:.5g}"
+
+
+def _where(hand: np.ndarray, case: Case) -> str:
+    wrong = np.abs(hand - case.right) > case.tolerance * np.max(np.abs(case.right))
+    if not hand.ndim:
         return "it is"
     rows = np.flatnonzero(wrong.reshape(len(wrong), -1).any(axis=1))
     shown = ", ".join(str(int(i)) for i in rows[:6]) + (" ..." if len(rows) > 6 else "")

@@ -8,7 +8,6 @@ they have zeros.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 
@@ -60,7 +59,9 @@ def _at_other(case: Case, other: Node) -> Finding | None:
 
     def of_z(x: Activation) -> np.ndarray | None:
         mine = other in (x.before, x.after) or value.shape != x.z.shape
-        return None if mine else slope_at(case.network, x, value)
+        slope = None if mine else slope_at(case.network, x, value)
+        # Of relu at values that are all positive it is 1: then the derivative is missing, and no other is taken.
+        return None if slope is None or np.all(slope == slope.flat[0]) else slope
 
     def of_a(x: Activation) -> np.ndarray | None:
         mine = other in (x.before, x.after) or value.shape != x.z.shape
@@ -72,14 +73,14 @@ def _at_other(case: Case, other: Node) -> Finding | None:
 
 def _pattern(case: Case, mistake: str, text: str, wrong: Slope) -> Finding | None:
     """One activation with the wrong slope; if none explains the gradient, all of them."""
-    swapped = [(x, slope) for x, slope in ((x, wrong(x)) for x in _on_the_way(case)) if _differs(x, slope)]
+    swapped = [(x, slope) for x, slope in ((x, wrong(x)) for x in on_the_way(case)) if _differs(x, slope)]
     single = best(_candidate(case, mistake, text, [pair]) for pair in swapped)
     if single and not single.factor:
         return single
     return best([single, _candidate(case, mistake, text, swapped) if len(swapped) > 1 else None])
 
 
-def _on_the_way(case: Case) -> list[Activation]:
+def on_the_way(case: Case) -> list[Activation]:
     """The activations that the gradient comes through, the nearest first."""
     reached = case.network.reached_by(case.node) | {case.node}
     return [x for x in case.activations if x.before in reached]
@@ -90,53 +91,17 @@ def _differs(activation: Activation, slope: np.ndarray | None) -> bool:
 
 
 def _candidate(case: Case, mistake: str, text: str, swapped: list) -> Finding | None:
-    rules = {x.after: _through(x, slope) for x, slope in swapped}
+    rules = {x.after: through(x, slope) for x, slope in swapped}
     nearest = swapped[0][0]
     names = {key: case.names.of(node) for key, node in (("z", nearest.before), ("a", nearest.after))}
-    slope = SLOPES.get(nearest.kind, "f'({z})").format(**names)
+    named = case.names.known(nearest.before) and case.names.known(nearest.after)
+    slope = SLOPES.get(nearest.kind if named else "", "its slope").format(**names)
     sentence = text.format(kind=nearest.kind or "activation", slope=slope, **names)
     if len(swapped) > 1:
         sentence += "  So it is at every activation on the way."
     return case.finding(mistake, sentence, case.with_rules(rules), at=nearest.before)
 
 
-def _through(activation: Activation, slope: np.ndarray) -> Rule:
+def through(activation: Activation, slope: np.ndarray) -> Rule:
+    """The rule of an activation with another slope."""
     return lambda g: {activation.before: g * slope}
-
-
-def kink_convention(case: Case) -> Finding | None:
-    """Another derivative of relu at exactly 0."""
-    kinks = [kink for x in _on_the_way(case) if np.any(x.z == 0) and (kink := _kink(x))]
-    return best(_at_kinks(case, kinks, share) for share in (1.0, 0.0, 0.5)) if kinks else None
-
-
-class Kink(NamedTuple):
-    """An activation that has entries at its corner, and its slopes to the left and to the right of it."""
-
-    activation: Activation
-    left: float
-    right: float
-
-
-def _kink(activation: Activation) -> Kink | None:
-    below, above = activation.slope[activation.z < 0], activation.slope[activation.z > 0]
-    if not (below.size and above.size and np.ptp(below) == np.ptp(above) == 0 and below[0] != above[0]):
-        return None
-    return Kink(activation, float(below[0]), float(above[0]))
-
-
-def _at_kinks(case: Case, kinks: list[Kink], share: float) -> Finding | None:
-    """The slope at 0 is a share of the slope to the right, and the rest of that to the left."""
-    slopes = [np.where(x.z == 0, (1 - share) * left + share * right, x.slope) for x, left, right in kinks]
-    rules = {kink.activation.after: _through(kink.activation, slope) for kink, slope in zip(kinks, slopes, strict=True)}
-    first = kinks[0].activation
-    at_zero = np.argwhere(first.z == 0)
-    taken, ours = (float(slope[tuple(at_zero[0])]) for slope in (slopes[0], first.slope))
-    if taken == ours:
-        return None
-    places = f"{len(at_zero)} entries of {case.names.of(first.before)} are" if len(at_zero) > 1 else "one entry is"
-    text = (
-        f"{places} exactly 0, where the {first.kind or 'activation'} has no derivative: yours takes {taken:g} there, "
-        f"autograd {ours:g}.  Both are in use."
-    )
-    return case.finding("kink_convention", text, case.with_rules(rules), at=first.before)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from ...engine.tape import Node
 from .factors import Factor, named_factors
-from .formulas import gradient_name, right_line
+from .formulas import Lines
 from .layers import Activation
 from .names import Names
 from .network import Gradients, Network, Rule, Use
@@ -33,9 +33,10 @@ class Case:
     """One hand-written gradient that differs from autograd's, and all that may explain it.
 
     `hand` is the user's gradient and `right` autograd's, of one shape unless the shape is what is wrong.
-    `given` are the user's own wrong gradients nearer to the loss: `right` is then what follows from them, so
-    that only the new mistake is left to explain.  `scales` are factors that are no mistake here: an
-    intermediate may be m times autograd's throughout.
+    `given` are the user's own gradients nearer to the loss: `right` is then what follows from them, so that only
+    the new mistake is left to explain.  `fine` are the nodes whose gradients are right: no mistake was made there.
+    `scales` are factors that are no mistake here: an intermediate may be m times autograd's throughout, and
+    `scale` is how many times the user's are.
     """
 
     name: str
@@ -46,23 +47,29 @@ class Case:
     names: Names
     activations: Sequence[Activation]
     tolerance: float
+    lines: Lines
     given: Gradients = field(default_factory=dict)
+    fine: Collection[Node] = ()
     scales: tuple[float, ...] = (1.0,)
     data: Mapping[str, Any] = field(default_factory=dict)
     hands: Mapping[Node, np.ndarray] = field(default_factory=dict)
-    m_times: bool = False
+    scale: float = 1.0
 
     @property
     def line(self) -> str | None:
-        """The line to write for this gradient."""
-        return right_line(self.node, self.network, self.names, self.activations, self.m_times)
+        """The line to write for this gradient, if there is one that gives what is right."""
+        return self._line(self.node)
 
     def line_at(self, node: Node) -> str | None:
-        """The line to write at the node where the mistake is, which may be another one."""
-        line = right_line(node, self.network, self.names, self.activations, self.m_times)
-        if node is self.node or line is None:
-            return line
-        return f"{gradient_name(node, self.names)} = {line}"
+        """The line to write at the node where the mistake is, which may be another one that the user has."""
+        if node is self.node or node not in self.lines.own:
+            return self.line
+        line = self._line(node)
+        return f"{self.names.gradient(node)} = {line}" if line else None
+
+    def _line(self, node: Node) -> str | None:
+        target = self.network.gradients[node] * (1.0 if node.is_leaf else self.scale)
+        return self.lines.right(node, target, 10 * self.tolerance)
 
     @property
     def of(self) -> str:
@@ -144,7 +151,7 @@ class Case:
 
         `at` is the node where the mistake was made, where that is another one.
         """
-        factor = self.match(candidate)
+        factor = None if at is not self.node and at in self.fine else self.match(candidate)
         if factor is None:
             return None
         more = f"  Besides, it is {factor.words}." if factor.words else ""

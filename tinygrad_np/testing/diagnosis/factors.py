@@ -61,7 +61,8 @@ def _pairs(c: float, network: Network, scales: Sequence[float], tolerance: float
     found = []
     for i, a in enumerate(single):
         for b in single[i:]:
-            trivial = _close(a.value * b.value, 1, 1e-9)
+            # 1/m twice, or 2 twice, is not what people write; 1/4 is rather another count.
+            trivial = a.mistake == b.mistake or _close(a.value * b.value, 1, 1e-9)
             if not trivial and any(_close(c, a.value * b.value * s, tolerance) for s in scales):
                 words = f"{fraction(a.value * b.value)} times the right one: {_why(a)}, and {_why(b)}"
                 found.append(Factor(a.value * b.value, a.mistake, words))
@@ -84,12 +85,16 @@ def own_count(
 def other_count(c: float, network: Network, scales: Sequence[float], tolerance: float) -> list[Factor]:
     """Any larger count of samples that the gradient is divided by."""
     m = network.samples or 1
-    for scale in scales:
+    for scale in scales if m > 1 else ():
         count = m * scale / c
         whole = round(count) if count < 12 / tolerance else _round_number(count)
+        # 0.1 is a learning rate as well.
+        if _close(c / scale, float(f"{c / scale:.0e}"), tolerance) and c / scale < 0.5 - tolerance:
+            continue
         # Past some size rounding makes every number a whole one; 60,000 is still told from others.
         if count > m + 0.5 and abs(count - whole) < max(0.05, 1e-6 * count) and _close(count, whole, tolerance / 20):
-            return [_divided(m, whole, "m")]
+            words = f"as if divided by {whole:,} where the batch holds {m:,} samples"
+            return [Factor(m / whole, "full_data_factor", f"{fraction(m / whole)} of the right one: {words}")]
     return []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from ...engine.tape import Node
 from ..tolerance import scaled_error, tolerance
 from . import diagnose
 from .case import Case, Finding, equal
+from .formulas import Lines
 from .layers import activations
 from .names import Names, names_of
 from .network import Gradients, Network
@@ -57,7 +59,10 @@ class Judge:
         self.all_hands = {entry.node: entry.hand for entry in entries}
         self.given: Gradients = {}
         self.wrong: dict[Node, str] = {}
+        self.fine: Gradients = {}
+        self.noise: dict[float, dict[Node, float]] = {}
         self.scale = self._usual_scale()
+        self.lines = Lines(network, names, self.activations, self._once_right())
 
     def _from_the_loss_back(self, entry: Entry) -> tuple[int, bool]:
         return -self.network.place(entry.node), entry.node.is_leaf
@@ -65,28 +70,72 @@ class Judge:
     def _usual_scale(self) -> float:
         """How many times autograd's the intermediates are: m, if that is what one of them is."""
         m = float(self.network.samples or 1)
-        for entry in self.entries:
-            if not entry.node.is_leaf and _fits(entry):
-                if self._near(entry, self.network.gradients[entry.node]):
-                    return 1.0
-                if self._near(entry, m * self.network.gradients[entry.node]):
-                    return m
-        return self._likely_scale(m)
+        inner = [entry for entry in self.entries if not entry.node.is_leaf and entry.hand.shape == entry.node.shape]
+        for entry, scale in product(inner, (1.0, m)):
+            if _fits(entry) and self._near(entry, scale * self.network.gradients[entry.node]):
+                return scale
+        return self._linked_scale(m) or self._likely_scale(inner, m)
 
-    def _likely_scale(self, m: float) -> float:
-        """Where no intermediate is right: the scale that brings the lengths together."""
-        for entry in self.entries:
-            right = self.network.gradients[entry.node]
-            if not entry.node.is_leaf and _fits(entry) and np.any(right) and np.any(entry.hand):
-                ratio = math.log(np.linalg.norm(entry.hand) / np.linalg.norm(right))
+    def _linked_scale(self, m: float) -> float | None:
+        """Where no intermediate is right: the scale by which parameters are made of them."""
+        inner = {node: hand for node, hand in self.hands.items() if not node.is_leaf}
+        leaves = [node for node in self.hands if node.is_leaf and self.network.reached_by(node) & inner.keys()]
+        for scale in (m, 1.0):
+            given = {node: hand / scale for node, hand in inner.items()}
+            for node in leaves:
+                hand = self.hands[node]
+                if np.any(hand) and equal(hand, self.network.backward(node, given, {}), 1e-4):
+                    return scale
+        return None
+
+    def _likely_scale(self, inner: Sequence[Entry], m: float) -> float:
+        """The scale that brings the lengths together, of what is finite."""
+        for entry in inner:
+            finite = np.isfinite(entry.hand)
+            hand, right = entry.hand[finite], self.network.gradients[entry.node][finite]
+            if np.any(right) and np.any(hand):
+                ratio = math.log(np.linalg.norm(hand) / np.linalg.norm(right))
                 return m if abs(ratio - math.log(m)) < abs(ratio) else 1.0
         return 1.0
+
+    def _once_right(self) -> Gradients:
+        """The user's gradients, those that he has not handed in too, as they are once nothing is wrong."""
+        found: Gradients = {}
+        for entry in self.entries:
+            right = self.network.gradients[entry.node]
+            correct = np.all(np.isfinite(right)) and self._scale_of(entry, right) is not None
+            # "Z1" for the gradient of Z1: in a line it would be the tensor.
+            if entry.name not in self.names.nodes:
+                found[entry.node] = entry.hand if correct else right * (1.0 if entry.node.is_leaf else self.scale)
+        for name, node in self.names.nodes.items():
+            array = self.names.arrays.get(f"d{name}")
+            known = self.names.by_node[node] == name and node not in self.names.keys
+            if known and array is not None and array.shape == node.shape:
+                entry = Entry(f"d{name}", node, array)
+                if _fits(entry) and self._scale_of(entry, self.network.gradients[node]) is not None:
+                    found[node] = array
+        return found
 
     # -- one gradient after the other ---------------------------------------------------------------
 
     def judgements(self) -> list[Judgement]:
         """What is said of each gradient, from the loss backwards."""
-        return [self._judge(entry) for entry in self.entries]
+        found = [self._judge(entry) for entry in self.entries]
+        if any(finding.mistake == "broadcast_to_square" for judgement in found for finding in judgement.findings):
+            return [self._of_square(*pair) for pair in zip(found, self.entries, strict=True)]
+        return found
+
+    def _of_square(self, judgement: Judgement, entry: Entry) -> Judgement:
+        """Where the residual is (m, m), the sum over all of it is m times too large for that reason."""
+        m, right = self.network.samples or 1, self.network.gradients[entry.node]
+        of_bias = any(use.kind == "sum" for use in self.network.uses(entry.node))
+        if judgement.status != "WRONG" or not of_bias or not np.allclose(entry.hand.sum(), m * right.sum()):
+            return judgement
+        text = (
+            f"it is summed over all {m} * {m} pairs of a prediction and a label, as (m, 1) and (m,) were broadcast: "
+            "give the labels the shape of the predictions, y.reshape(-1, 1)."
+        )
+        return Judgement(entry.name, "WRONG", "", [Finding("broadcast_to_square", text)])
 
     def _judge(self, entry: Entry) -> Judgement:
         right = self.network.gradients[entry.node]
@@ -95,6 +144,7 @@ class Judge:
         scale = self._scale_of(entry, right)
         if scale is not None:
             self._remember(entry, scale)
+            self.fine[entry.node] = entry.hand / scale
             return Judgement(entry.name, "ok", self._agreement(entry, scale * right, scale))
         expected = self._from_own(entry)
         reasons = [name for node, name in self.wrong.items() if node in self.network.reached_by(entry.node)]
@@ -130,7 +180,26 @@ class Judge:
         rtol, atol = tolerance(entry.hand, entry.node.dtype, rtol=self.rtol, atol=self.atol)
         top = np.max(np.abs(right), initial=0.0)
         allowed = rtol * top + self._rounding(entry, top) + self._floor(entry) + (atol if self.atol is not None else 0)
-        return bool(np.max(np.abs(entry.hand - right), initial=0.0) <= allowed)
+        error = np.max(np.abs(entry.hand - right), initial=0.0)
+        if allowed < error <= atol * max(self._scales(entry.node)):
+            # A whole gradient may be so small.  Only where it is nothing but rounding is this no mistake.
+            allowed += 100 * self._noise(entry)
+        return bool(error <= allowed)
+
+    def _noise(self, entry: Entry) -> float:
+        """How much a gradient changes with the last digit of the numbers that it is computed from."""
+        eps = _eps(entry)
+        if eps not in self.noise:
+            random, network = np.random.default_rng(0), self.network
+            leaves = [node for node in network.nodes if node.is_leaf and network.values[node].dtype.kind in "fc"]
+            moved = {
+                n: network.values[n] * (1 + eps * random.choice([-1, 1], np.shape(network.values[n]))) for n in leaves
+            }
+            found = network.replayed(moved).gradients()
+            self.noise[eps] = {
+                n: float(np.max(np.abs(g - network.gradients[n]), initial=0.0)) for n, g in found.items()
+            }
+        return max(self._scales(entry.node)) * self.noise[eps].get(entry.node, 0.0)
 
     def _rounding(self, entry: Entry, top: float) -> float:
         """What the dtype of the tape costs autograd itself, with a margin; for a gradient as large as `top`."""
@@ -140,8 +209,7 @@ class Judge:
 
     def _floor(self, entry: Entry) -> float:
         """What rounding makes of terms that cancel: a sum that is 0 comes out as some eps of its terms."""
-        eps = max(np.finfo(d).eps for d in (entry.hand.dtype, entry.node.dtype, np.float64) if np.dtype(d).kind in "fc")
-        return float(100 * eps * self.network.size_of_terms(entry.node) * max(self._scales(entry.node)))
+        return float(100 * _eps(entry) * self.network.size_of_terms(entry.node) * max(self._scales(entry.node)))
 
     def _remember(self, entry: Entry, scale: float) -> None:
         if not entry.node.is_leaf and _fits(entry) and np.all(np.isfinite(entry.hand)):
@@ -152,10 +220,11 @@ class Judge:
         return self.network.backward(entry.node, self.given, {}) if self.wrong else self.network.gradients[entry.node]
 
     def _follows(self, entry: Entry, expected: np.ndarray) -> bool:
-        m = self.network.samples or 1
         tolerance = 10 * self._tolerance(entry)
+        # 1/m comes with all parameters or with none: to leave it out at one is a mistake of its own.
+        divisor = self.scale if entry.node.is_leaf else 1.0
         for own in follow(entry.node, self.network, self.activations, self.all_hands):
-            if any(equal(entry.hand, own * factor, tolerance) for factor in (1, 1 / m)):
+            if equal(entry.hand, own / divisor, tolerance):
                 return True
         if _fits(entry):
             return any(equal(entry.hand, s * expected, tolerance) for s in self._scales(entry.node))
@@ -170,7 +239,7 @@ class Judge:
         """The mistake made here; if there is none to see, the whole way from the loss is compared."""
         findings = diagnose(self._case(entry, expected, self.given))
         if has_reasons and findings[0].mistake == "unknown":
-            again = diagnose(self._case(entry, self.network.gradients[entry.node], {}))
+            again = diagnose(self._case(entry, self.network.gradients[entry.node], self.fine))
             return again if again[0].mistake != "unknown" else findings
         return findings
 
@@ -178,7 +247,8 @@ class Judge:
         mine = {node: g for node, g in given.items() if node is not entry.node}
         return Case(
             entry.name, entry.node, entry.hand, right, self.network, self.names, self.activations,
-            self._tolerance(entry), mine, self._scales(entry.node), self.data, self.hands, self.scale > 1,
+            self._tolerance(entry), self.lines, mine, self.fine, self._scales(entry.node), self.data, self.hands,
+            self.scale,
         )  # fmt: skip
 
     def _agreement(self, entry: Entry, right: np.ndarray, scale: float) -> str:
@@ -203,3 +273,8 @@ def agreement(error: float, *dtypes: np.dtype) -> str:
 
 def _fits(entry: Entry) -> bool:
     return entry.hand.shape == entry.node.shape and bool(np.all(np.isfinite(entry.hand)))
+
+
+def _eps(entry: Entry) -> float:
+    dtypes = (entry.hand.dtype, entry.node.dtype, np.float64)
+    return float(max(np.finfo(dtype).eps for dtype in dtypes if np.dtype(dtype).kind in "fc"))

@@ -31,12 +31,13 @@ class Activation(NamedTuple):
     @property
     def kind(self) -> str:
         """What function it is, by its slope; "" for any other."""
+        # First, for where all is 0 relu and its slope fit the formula of a sigmoid as well.
+        if np.allclose(self.a, np.maximum(self.z, 0), rtol=1e-12, atol=0) and np.all(self.slope == (self.z > 0)):
+            return "relu"
         if np.allclose(self.slope, self.a * (1 - self.a), rtol=1e-6, atol=1e-12):
             return "sigmoid"
         if np.allclose(self.slope, 1 - self.a**2, rtol=1e-6, atol=1e-12):
             return "tanh"
-        if np.allclose(self.a, np.maximum(self.z, 0), rtol=1e-12, atol=0):
-            return "relu"
         return ""
 
 
@@ -44,7 +45,7 @@ def activations(network: Network, named: Collection[Node]) -> list[Activation]:
     """The activations of a network, from the input on; nodes that the user named end one for sure."""
     origin = _origins(network)
     found = [_activation(network, origin[node], node) for node in _ends(network, origin, named)]
-    return [activation for activation in found if not np.all(activation.slope == 1)]
+    return [activation for activation in found if not _linear(network, activation)]
 
 
 def _origins(network: Network) -> dict[Node, Node]:
@@ -91,6 +92,15 @@ def _closed(network: Network, start: Node, end: Node) -> bool:
 def _activation(network: Network, before: Node, after: Node) -> Activation:
     slope = network.slope(before, after)
     return Activation(before, after, network.values[before], network.values[after], slope)
+
+
+def _linear(network: Network, activation: Activation) -> bool:
+    """Whether it is a division by sqrt(d), or the like: the same slope at all entries, and elsewhere."""
+    slope = activation.slope
+    if slope.size and np.ptp(slope):
+        return False
+    points = (activation.z - 1.5, activation.z + 1.5, -activation.z)
+    return all(np.allclose(slope_at(network, activation, z), slope, rtol=1e-9, atol=0) for z in points)
 
 
 def slope_at(network: Network, activation: Activation, point: np.ndarray) -> np.ndarray:

@@ -75,7 +75,8 @@ class Names:
         hint = f"  Did you mean {' or '.join(f'd{name}' for name in close)}?" if close else ""
         there = ", ".join(self.nodes) or 'none: name tensors with Tensor(..., name="W1") or give them in `tensors`'
         return (
-            f"there is a gradient {key!r}, and no tensor to compare it with.  Tensors with names here: {there}.{hint}"
+            f"there is a gradient {key!r}, and no tensor to compare it with.  Tensors with names here: {there}.{hint}  "
+            "Name the gradient after its tensor, d and then the name, or give the tensor in `tensors`, a dict by name."
         )
 
 

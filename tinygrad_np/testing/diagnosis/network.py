@@ -190,6 +190,13 @@ class Network:
             return 1
         return max(1, prod(self.output.shape) // self.samples)
 
+    @cached_property
+    def sizes_coincide(self) -> bool:
+        """Whether one number is two sizes here, or a size is 2: then factors and axes may be mistaken for others."""
+        shapes = [node.shape for node in self.parameters]
+        units = {n for shape in shapes for n in shape}
+        return 2 in {self.samples, *units} or self.samples in units or any(len(set(s)) < len(s) for s in shapes)
+
     def place(self, node: Node) -> int:
         """Where the gradient of a node is complete in a backward pass: by it, reports are sorted from the loss back."""
         if node.is_leaf and self.users[node]:

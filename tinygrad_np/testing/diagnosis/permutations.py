@@ -8,7 +8,7 @@ import numpy as np
 
 from ...engine.tape import Node
 from .case import Case, Finding, best, equal
-from .network import Use
+from .network import Gradients, Use
 
 
 def transposed(case: Case) -> Finding | None:
@@ -105,5 +105,10 @@ def _with_operand(case: Case, use: Use, mine: Node, mistake: str) -> Finding | N
         if mistake == "transposed"
         else f"{name}.reshape(...) is used where {name}.T is meant: reshape keeps the order of the numbers."
     )
-    candidate = case.with_rules({use.node: lambda g: {mine: g @ turned if use.side == 0 else turned @ g}})
+
+    def rule(g: np.ndarray) -> Gradients:
+        # The other factor keeps its gradient: a weight that is used at each step needs them all.
+        return {**case.network.step(use.node, g), mine: g @ turned if use.side == 0 else turned @ g}
+
+    candidate = case.with_rules({use.node: rule})
     return case.finding(mistake, text, candidate, at=mine)

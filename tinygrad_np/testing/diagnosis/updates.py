@@ -77,14 +77,15 @@ def weight_decay(case: Case) -> Finding | None:
         return None
     change, value = case.hand - case.right, case.network.values[case.node]
     c = proportion(change, value, 1e3 * case.tolerance)
-    if c is None:
+    # Where the right one is a multiple of the parameter itself, every other multiple would be a decay.
+    if c is None or proportion(case.right, value, 1e3 * case.tolerance) is not None:
         return None
     text = (
         f"{abs(c):.4g} * {case.of} is {'too much' if c > 0 else 'missing'}: a weight decay "
         f"{'that the loss does not have' if c > 0 else 'that the loss has'}."
     )
     sign = "-" if c > 0 else "+"
-    return Finding("weight_decay", text, f"{case.name} {sign} {abs(c):.4g} * {case.of}")
+    return Finding("weight_decay", text, f"{case.name} {sign} {abs(c):.7g} * {case.of}")
 
 
 def changed_in_place(case: Case) -> Finding | None:

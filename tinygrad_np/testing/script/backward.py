@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import CodeType, FunctionType
@@ -23,6 +22,7 @@ from ..compare import compare_grads
 from ..report import Comparison
 from .calls import FORWARD, Calls, Names, call
 from .losses import LOSSES, is_label, is_prediction, label_among
+from .results import SKIPPED, Result, bases, is_number, is_update, results
 from .trees import Leaf, arrays_in, mapped
 
 COST = ("loss", "cost", "compute_loss", "compute_cost", "loss_function", "cost_function", "loss_fn", "cost_fn",
@@ -30,10 +30,11 @@ COST = ("loss", "cost", "compute_loss", "compute_cost", "loss_function", "cost_f
 
 
 class Compared(NamedTuple):
-    """The report, and remarks on how it came about."""
+    """The report, remarks on how it came about, and whether gradients were returned that it says nothing of."""
 
     report: Comparison
     remarks: list[str]
+    incomplete: bool
 
 
 # -- comparing ------------------------------------------------------------------------------------
@@ -49,9 +50,10 @@ def compare(calls: Calls, names: Names) -> Compared:
     hand = script.by_hand()
     loss = script.recorded(hand)
     compared = script.matched(hand)
+    left = script.unchecked(compared, loss)
     with np.errstate(all="ignore"):
         report = compare_grads(compared, script.tensors, loss)
-    return Compared(report, script.remarks)
+    return Compared(report, script.remarks, bool(left))
 
 
 class _Script:
@@ -65,7 +67,9 @@ class _Script:
         self.values = {name: value for name, value in given.items() if not name.startswith("__")}
         self.called = calls.stopped
         self.tensors: dict[str, Any] = {}
-        self.returned: list[Any] = []
+        self.returned: list[Result] = []
+        self.local: dict[str, Any] = {}
+        self.given: dict[str, Any] = {}
 
     # -- functions of the script ----------------------------------------------------------------
 
@@ -75,8 +79,11 @@ class _Script:
             found = getattr(found, part, None)
         if not callable(found):
             own = ", ".join(self._own()) or "none"
+            losses = (
+                f", and the losses that need no function are {', '.join(LOSSES)}" if name == self.names.loss else ""
+            )
             raise AutogradError(
-                f"{os.path.basename(self.path)} has no function {name}: its functions are {own}.  Name one of "
+                f"{os.path.basename(self.path)} has no function {name}: its functions are {own}{losses}.  Name one of "
                 "them; a method is named with its class, as in tutorial.py:Network.backward."
             )
         return found
@@ -151,7 +158,9 @@ class _Script:
         # Twice with the same arguments and without a reset between: what lives outside shows.
         with self._own_globals():
             first, changed = self._gradients(given)
+            kept = self.returned, self.local
             again, _ = self._gradients(given)
+            self.returned, self.local = kept
         if changed:
             self.remarks.append(
                 f"{self.names.backward}() changes {', '.join(changed)} in place: what is computed from it later is "
@@ -171,38 +180,29 @@ class _Script:
         kept = {name: array.copy() for name, array in before.items()}
         result, local = self._run(self.backward, fresh)
         changed = [name for name, array in before.items() if not _same(array, kept[name])]
-        found = {**arrays_in(local), **self._returned(result, local)}
-        own = {name: value for name, value in found.items() if name not in before or name in self.names.gradients}
-        return {name: np.array(value) for name, value in own.items()}, changed
-
-    def _returned(self, result: Any, local: Mapping[str, Any]) -> dict[str, Any]:
-        """The results by name: their keys, the variables that they were, or what --names says."""
-        self.returned = list(arrays_in({"result": result}).values())
-        if isinstance(result, dict):
-            return arrays_in(result)
-        results = list(result) if isinstance(result, tuple | list) else [result]
-        chosen = self.names.gradients
-        if chosen:
-            if len(chosen) != len(results):
-                raise AutogradError(
-                    f"{self.names.backward}() returns {len(results)} values, and --names has {len(chosen)}: "
-                    f"{', '.join(chosen)}.  Give one name for each, in their order."
-                )
-            return dict(zip(chosen, results, strict=True))
-        return {}
+        self.local = {**self.scope, **local}
+        self.given = {**{name: value for name, value in self.scope.items() if name not in local}, **kept}
+        named = results(result, self.local, self.names.gradients, self.names.backward)
+        # Copies: with the next call the function may write into what it has returned.
+        self.returned = [r._replace(value=np.array(r.value)) for r in named]
+        own = {name: np.array(value) for name, value in arrays_in(local).items() if name not in before}
+        return {**own, **{r.name: r.value for r in self.returned if r.name is not None and r.bases()}}, changed
 
     def recorded(self, hand: Mapping[str, Any]) -> Tensor:
         """The loss on Tensors; `tensors` then has them and the intermediates by name."""
-        wanted = set().union(*[bases(name) for name in hand])
-        memo: dict[int, Any] = {}
+        wanted = set().union(*[bases(name) for name in hand], *[result.bases() for result in self.returned])
+        memo: dict[Any, Any] = {}
 
-        def tensor(name: str, array: np.ndarray) -> Any:
-            if array.dtype.kind != "f" or not array.size:
-                return array
-            if id(array) not in memo:
-                memo[id(array)] = Tensor(array.copy(), requires_grad=name in wanted, name=name)
-                self.tensors.setdefault(name, memo[id(array)])
-            return memo[id(array)]
+        def tensor(name: str, value: Any) -> Any:
+            number = is_number(value)
+            if name not in wanted if number else value.dtype.kind != "f" or not value.size:
+                return value
+            # The same number, 0 for instance, may be that of several parameters; an array is that of one.
+            key = name if number else id(value)
+            if key not in memo:
+                memo[key] = Tensor(np.array(value, float if number else None), requires_grad=name in wanted, name=name)
+                self.tensors.setdefault(name, memo[key])
+            return memo[key]
 
         found: dict[str, Any] = {}
         with self._own_globals(), np.errstate(all="ignore"):
@@ -211,7 +211,10 @@ class _Script:
             if self.forward is not None:
                 given = self._bound(self.forward, self.values)
                 result, local = self._run(self.forward, {k: mapped(v, tensor, k) for k, v in given.items()})
-                found = self._with_parts(local)
+                parts = {
+                    name: value for name, value in arrays_in(local).items() if not self._is_of_a_layer(name, value)
+                }
+                found = {**parts, **local}
             loss = self._loss({**self.values, **found}, result, tensor)
         if not any(t.requires_grad for t in self.tensors.values()):
             raise AutogradError(self._nothing(hand))
@@ -222,6 +225,16 @@ class _Script:
         computed = {name: value for name, value in found.items() if isinstance(value, Tensor)}
         self.tensors = {**computed, **{name: t for name, t in self.tensors.items() if id(t.node) in used}}
         return loss if loss.shape == () else np.sum(loss)
+
+    def _is_of_a_layer(self, name: str, value: Any) -> bool:
+        """Whether something inside of an object has, by chance, the name of what the script passes on.
+
+        A layer's own output `self.y` is not the labels `y`.
+        """
+        passed = self.values.get(name)
+        if not isinstance(passed, np.ndarray):
+            return False
+        return passed.shape != np.shape(value) or (is_label(name) and not _same(passed, getattr(value, "data", value)))
 
     def _loss(self, known: Mapping[str, Any], result: Any, tensor: Leaf) -> Any:
         newest = _newest(result)
@@ -258,19 +271,48 @@ class _Script:
     def matched(self, hand: Mapping[str, Any]) -> dict[str, Any]:
         """The gradients of something that is on the tape, each under the name of that with a d before it."""
         found: dict[str, Any] = {}
-        for name, value in hand.items():
-            base = next((b for b in bases(name) if b in self.tensors), None)
+        gradients = [(bases(name), value) for name, value in hand.items()]
+        for candidates, value in [*gradients, *[(result.bases(), result.value) for result in self.returned]]:
+            base = next((b for b in candidates if b in self.tensors), None)
             if base is not None and self.tensors[base].requires_grad:
                 found[f"d{base}"] = value
         if not found:
             raise AutogradError(self._nothing(hand))
-        if left := [v for v in self.returned if not any(_same(v, other) for other in found.values())]:
-            shapes = ", ".join(str(np.shape(v)) for v in left)
-            self.remarks.append(
-                f"{len(left)} of the {len(self.returned)} arrays that {self.names.backward}() returns are not compared "
-                f"(shape {shapes}): no array here goes with their names.  Name all results with --names dW1,db1,..."
-            )
         return found
+
+    def unchecked(self, compared: Mapping[str, Any], loss: Tensor) -> list[Result]:
+        """What the backward function returns and nobody has looked at, though it may be a gradient."""
+        left = [r for r in self.returned if not self._is_compared(r, compared) and not self._is_other(r, loss)]
+        gradients = {name.removeprefix("d"): value for name, value in compared.items()}
+        parameters = {name: self.tensors[name].data for name in gradients}
+        rates = [value for value in self.local.values() if is_number(value)]
+        left = [r for r in left if not is_update(r.value, parameters, gradients, rates)]
+        if left:
+            shown = ", ".join(f"{r.name or 'without a name'}, of shape {r.value.shape}" for r in left)
+            self.remarks.append(
+                f"Not compared: {len(left)} of the {len(self.returned)} arrays that {self.names.backward}() returns "
+                f"({shown}): nothing that the loss is computed from goes with them, and they may be wrong.  Name all "
+                f"results with --names dW1,db1,... in their order, with {SKIPPED} for what is no gradient; of a dict, "
+                "name the keys that are to be compared."
+            )
+        return left
+
+    def _is_compared(self, result: Result, compared: Mapping[str, Any]) -> bool:
+        named = [f"d{base}" for base in result.bases() if f"d{base}" in compared]
+        unnamed = result.name is None and result.value.any()
+        return any(_same(result.value, compared[name]) for name in (compared if unnamed else named))
+
+    def _is_other(self, result: Result, loss: Tensor) -> bool:
+        """Whether a returned value is a parameter, an intermediate or the loss, and no gradient."""
+        if result.said and self.names.gradients:
+            return False
+        if result.name is not None and not result.said:
+            recorded, given = self.tensors.get(result.name), self.given.get(result.name)
+            if recorded is not None and (given is not None or _same(result.value, recorded.data)):
+                return True
+            if _same(result.value, given):
+                return True
+        return result.name in COST or (result.value.size == 1 and np.isclose(result.value, loss.item()).all())
 
     def _nothing(self, hand: Mapping[str, Any]) -> str:
         return (
@@ -291,7 +333,7 @@ class _Script:
 
     @staticmethod
     def _fresh(given: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: mapped(value, lambda _, array: array.copy(), name) for name, value in given.items()}
+        return {name: mapped(value, _copied, name) for name, value in given.items()}
 
     @staticmethod
     def _with_parts(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -320,19 +362,12 @@ class _Script:
     def _into_globals(self, wanted: set[str], tensor: Leaf) -> None:
         """Tensors in the place of the module's own parameters, for functions that do not take them as arguments."""
         for name in wanted & set(self.scope):
-            if isinstance(self.scope[name], np.ndarray) and name in self.values:
+            if (isinstance(self.scope[name], np.ndarray) or is_number(self.scope[name])) and name in self.values:
                 self.scope[name] = tensor(name, self.values[name])
 
 
-def bases(name: str) -> set[str]:
-    """Of what an array could be the gradient, by its name.
-
-    >>> sorted(bases("dW1")), sorted(bases("grad_b")), sorted(bases("W1_grad")), sorted(bases("A1"))
-    (['W1'], ['b'], ['W1'], [])
-    """
-    before = re.fullmatch(r"(?:d_?|grad_?|delta_?)(\w+)", name)
-    after = re.fullmatch(r"(\w+?)_?(?:grad|gradient)s?", name)
-    return {match[1] for match in (before, after) if match}
+def _copied(_: str, value: Any) -> Any:
+    return value.copy() if isinstance(value, np.ndarray) else value
 
 
 def _same(a: Any, b: Any) -> bool:

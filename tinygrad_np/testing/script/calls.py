@@ -35,6 +35,9 @@ class Calls:
         self.scope: dict[str, Any] = {}
         self.stopped = False
         self._forward: dict[str, Any] = {}
+        owner = names.backward.rpartition(".")[0]
+        methods = [f"{owner}.{name}" for name in FORWARD] if owner else []
+        self._forwards = (names.forward,) if names.forward else (*methods, *FORWARD)
 
     def _note(self, frame: FrameType, event: str, _: Any) -> None:
         code = frame.f_code
@@ -42,7 +45,7 @@ class Calls:
             return
         if code.co_qualname == "<module>":
             self.scope = frame.f_globals
-        if code.co_qualname in ((self.names.forward,) if self.names.forward else FORWARD):
+        if code.co_qualname in self._forwards:
             self._forward = arguments(frame)
         if code.co_qualname == self.names.backward:
             around = frame.f_back.f_locals if frame.f_back is not None else {}

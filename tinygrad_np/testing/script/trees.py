@@ -9,18 +9,19 @@ from typing import Any
 import numpy as np
 
 from ...engine.tensor import Tensor
+from .results import is_number
 
-Leaf = Callable[[str, np.ndarray], Any]
+Leaf = Callable[[str, Any], Any]
 DEEPEST = 4
 
 
 def mapped(value: Any, leaf: Leaf, name: str, deep: int = DEEPEST) -> Any:
-    """The same structure with `leaf(name, array)` in the place of each array.
+    """The same structure with `leaf(name, value)` in the place of each array and each number.
 
     Entries of a dict are named by their keys, those of a list by its name and their place, and attributes of an
     object of the script's own classes by themselves.  Everything else stays what it is.
     """
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray) or is_number(value):
         return leaf(name, value)
     if deep and type(value) is dict:
         return {key: mapped(entry, leaf, str(key), deep - 1) for key, entry in value.items()}
