@@ -105,3 +105,5 @@ def test_what_was_read_at_these_numbers_is_said():
     assert "maximum; where entries tie" in derivation.source
     mask = np.abs((X @ w).data) < 1
     assert "was computed outside of the tape" in derive((X @ w * (mask * 1.0)).sum(), {"w": w, "X": X}).source
+    total = np.cumsum(R.random(5))[-1:].sum()
+    assert "was computed outside of the tape: it stands as a number" in derive((X @ w).sum() * total, {"w": w}).source

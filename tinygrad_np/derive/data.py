@@ -17,9 +17,15 @@ from .symbol import Symbol, as_expr, item
 LARGE = 64
 """Indices and other metadata of more entries than this are data, also without a name."""
 
+SHORT = 8
+"""A single number of more characters than this was computed from something, and was not written by hand."""
+
 
 class Data:
-    """Data as variables, one for each array however often it is used."""
+    """Data as variables, one for each array however often it is used.
+
+    `unnamed` are those that the user has no name for; `numbers` stand in the text, although they were computed.
+    """
 
     def __init__(self, names: Names, given: Mapping[str, Any]) -> None:
         self._names = names
@@ -30,6 +36,7 @@ class Data:
         self._known: dict[Any, Variable] = {}
         self._kept: list[Any] = []  # identities stand for arrays only as long as these live
         self.unnamed: list[Variable] = []
+        self.numbers: list[float] = []
 
     @property
     def variables(self) -> list[Variable]:
@@ -47,6 +54,7 @@ class Data:
         held = node.value() if isinstance(node.value, weakref.ref) else node.value
         found = self._named(value, held)
         if found is None and value.size <= 1:
+            self.numbers += [float(x) for x in value.flat if len(repr(float(x))) > SHORT]
             return as_expr(value)
         return found or expression(self._without_name(value, value if held is None else held))
 

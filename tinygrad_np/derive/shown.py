@@ -94,10 +94,12 @@ def conditions(lines: Lines) -> list[str]:
     """What the derivation relied on besides the rules, one line each."""
     facts = [(v.name, axes) for v in lines.inputs for axes in sorted(v.facts)]
     read = ", ".join(sorted(lines.reading.looked))
+    numbers = lines.reading.data.numbers
     fixed = lines.reading.m is None and any(v.is_data and v.shape for v in lines.inputs)
     return [
         *(f"{name} sums to 1 along {_axes(axes)}: the derivation relies on it" for name, axes in facts),
         *(f"{name} was computed outside of the tape, such as a mask: it is data here" for name in lines.unnamed),
+        *([f"{numbers[0]:.6g} was computed outside of the tape: it stands as a number"] if numbers else []),
         *(["lengths stand as numbers: it is for arrays of these shapes"] if fixed else []),
         *([f"read for these numbers: {read}; where entries tie, or are 0, autograd's rule is another"] if read else []),
     ]
