@@ -82,18 +82,24 @@ def own_count(
     return []
 
 
+USUAL_RATES = (0.1, 0.01, 0.001)
+"""Factors that are rather a rate of learning than a share of the samples."""
+
+
 def other_count(c: float, network: Network, scales: Sequence[float], tolerance: float) -> list[Factor]:
     """Any larger count of samples that the gradient is divided by."""
     m = network.samples or 1
     for scale in scales if m > 1 else ():
         count = m * scale / c
         whole = round(count) if count < 12 / tolerance else _round_number(count)
-        # 0.1 is a learning rate as well.
-        if _close(c / scale, float(f"{c / scale:.0e}"), tolerance) and c / scale < 0.5 - tolerance:
+        rate = float(f"{c / scale:.0e}")
+        like_a_rate = _close(c / scale, rate, tolerance) and rate < 0.5
+        if like_a_rate and rate in USUAL_RATES:
             continue
         # Past some size rounding makes every number a whole one; 60,000 is still told from others.
         if count > m + 0.5 and abs(count - whole) < max(0.05, 1e-6 * count) and _close(count, whole, tolerance / 20):
             words = f"as if divided by {whole:,} where the batch holds {m:,} samples"
+            words += f", or multiplied by a rate of {rate:g}" if like_a_rate else ""
             return [Factor(m / whole, "full_data_factor", f"{fraction(m / whole)} of the right one: {words}")]
     return []
 
