@@ -30,6 +30,15 @@ TABLE = [
     ("D3", "float64", 1, "1.00"),
     ("D3", "float32", 1, ""),
     ("D3 as written", "float64", 1, ""),
+    ("MLP", "float64", 20, "0.95"),
+    ("MLP", "float32", 20, "0.95"),
+    ("CNN", "float64", 5, "0.60"),
+    ("CNN", "float32", 5, "0.50"),
+    ("RNN", "float64", 10, "1.12"),
+    ("RNN", "float32", 10, "1.12"),
+    ("RNN-all", "float64", 10, "1.12"),
+    ("RNN-all", "float32", 10, "1.12"),
+    ("RNN layer", "float32", 10, ""),
     ("chain", "float64", 40, ""),
 ]
 

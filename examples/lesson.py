@@ -6,15 +6,12 @@ Nothing here knows a network.  Everything about one stands in its own file, to b
 from __future__ import annotations
 
 import argparse
-import hashlib
-import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
-from itertools import repeat
+from itertools import cycle, repeat
 from pathlib import Path
-from types import SimpleNamespace
 
 # Read when NumPy is loaded.  Threads that wait for each other make short products far slower on a busy machine.
 if "--quick" in sys.argv:
@@ -26,6 +23,9 @@ try:
     from tqdm import tqdm
 
     import tinygrad_np as tg
+    from tinygrad_np.data import MNIST, DataFileError, read_mnist
+    from tinygrad_np.data import mnist as find_mnist
+    from tinygrad_np.training import History
 except ModuleNotFoundError as error:
     raise SystemExit(
         f"The examples need the package {error.name}, which is not installed here: "
@@ -33,14 +33,7 @@ except ModuleNotFoundError as error:
     ) from None
 
 HERE = Path(__file__).parent
-MNIST = HERE / "data" / "mnist.npz"
-MNIST_BYTES = 11_490_519
-MNIST_SHA256 = "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64"
 WIDTH = 96
-
-
-class DataFileError(Exception):
-    """A data file that is missing or is not what it should be."""
 
 
 # -- running ------------------------------------------------------------------------------------
@@ -50,10 +43,10 @@ def arguments(description: str, *, mnist: bool = True) -> argparse.ArgumentParse
     """A parser with the options that every lesson has."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="less data and fewer steps: done in a few seconds")
-    out, data = "where the pictures go (default examples/out)", f"the digits (default examples/data/{MNIST.name})"
+    out, data = "where the pictures go (default examples/out)", "the digits (default examples/data/mnist.npz)"
     parser.add_argument("--out", type=folder, default=HERE / "out", metavar="DIR", help=out)
     if mnist:
-        parser.add_argument("--data", type=Path, default=MNIST, metavar="FILE", help=data)
+        parser.add_argument("--data", type=Path, metavar="FILE", help=data)
     return parser
 
 
@@ -89,8 +82,11 @@ def run(main: Callable[[], None]) -> None:
         main()
     except DataFileError as error:
         sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
         print("\nStopped.  Pictures written so far stay where they are; --quick makes a shorter run.", file=sys.stderr)
+        # What `tg.fit` says of its checkpoint.
+        for note in getattr(stopped, "__notes__", ()):
+            print(note, file=sys.stderr)
         sys.exit(130)
 
 
@@ -107,29 +103,14 @@ def progress(steps: int, title: str) -> tqdm:
 # -- data ---------------------------------------------------------------------------------------
 
 
-def mnist(path: Path = MNIST) -> SimpleNamespace:
-    """The MNIST digits: x_train (60000, 28, 28) uint8, y_train (60000,), x_test (10000, 28, 28), y_test (10000,).
-
-    Raises DataFileError if the file is missing or is not, byte for byte, the one this project ships.
-    """
-    restore = (
-        f"It is part of the project: bring it back with `git checkout -- examples/data/{MNIST.name}`, "
-        "or name a good copy with --data FILE."
-    )
+def mnist(path: Path | None = None) -> MNIST:
+    """The MNIST digits, of this very file if one is named."""
+    if path is None:
+        return find_mnist()
     try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise DataFileError(f"cannot read {path}: {error.strerror}.  {restore}") from None
-    if len(content) != MNIST_BYTES:
-        raise DataFileError(f"{path} is damaged: it has {len(content):,} bytes instead of {MNIST_BYTES:,}.  {restore}")
-    found = hashlib.sha256(content).hexdigest()
-    if found != MNIST_SHA256:
-        raise DataFileError(
-            f"{path} is damaged: its SHA-256 is {found[:12]}... instead of {MNIST_SHA256[:12]}...  {restore}"
-        )
-    # From the bytes that were checked: the file could change in between.
-    with np.load(io.BytesIO(content)) as arrays:
-        return SimpleNamespace(**{name: arrays[name] for name in ("x_train", "y_train", "x_test", "y_test")})
+        return read_mnist(path)
+    except DataFileError as error:
+        raise DataFileError(f"{error}.  Name a good copy, or leave --data out: the project brings its own.") from None
 
 
 # -- training -----------------------------------------------------------------------------------
@@ -240,6 +221,10 @@ def graph(loss: tg.Tensor, path: Path, title: str) -> None:
         print(f"    wrote {picture.save(path.with_suffix(ending))}")
 
 
+# Told apart by everybody (Okabe and Ito, Color universal design, 2002); without their yellow, which is faint on white.
+COLORS = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"
+
+
 def curves(
     path: Path, lines: Sequence[tuple[str, Sequence, Sequence]], *, title: str, ylabel: str,
     xlabel: str = "iteration", log: bool = False, limits: tuple[float, float] | None = None,
@@ -248,12 +233,14 @@ def curves(
     # A Figure of its own, without pyplot: it needs no screen and leaves nothing open.
     figure = Figure(figsize=(7.0, 4.2), layout="constrained")
     axes = figure.subplots()
-    styles = iter([{"color": "#1d4ed8"}, {"color": "#c2410c", "linestyle": "--"}])
+    styles = zip(cycle(COLORS), cycle(("-", "--", "-.", ":")), strict=False)
     style_of: dict[str, dict] = {}
     for label, x, y in lines:
         known = label in style_of
-        style = style_of[label] if known else style_of.setdefault(label, next(styles))
-        axes.plot(x, y, linewidth=1.3, label=None if known else label, **style)
+        if not known:
+            color, dashes = next(styles)
+            style_of[label] = {"color": color, "linestyle": dashes}
+        axes.plot(x, y, linewidth=1.3, label=None if known else label, **style_of[label])
     axes.set(title=title, xlabel=xlabel, ylabel=ylabel, yscale="log" if log else "linear")
     axes.set_ylim(limits)
     axes.grid(alpha=0.3)
@@ -261,6 +248,14 @@ def curves(
     if len(style_of) > 1:
         axes.legend(frameon=False)
     save(figure, path)
+
+
+def training_curves(history: History, path: Path, title: str) -> None:
+    """The history of `tg.fit` as a table (csv), with all its digits, and as a picture."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    history.to_csv(table := path.with_suffix(".csv"))
+    print(f"    wrote {table}")
+    save(history.plot(title), path.with_suffix(".png"))
 
 
 def gallery(

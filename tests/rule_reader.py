@@ -1,10 +1,20 @@
 """Reads a backward rule as a picture shows it back into arrays, as NumPy or by the form of its sentence."""
 
-import importlib.util
 import re
 from collections import Counter
 
 import numpy as np
+from rule_layers import (
+    read_convolution,
+    read_largest,
+    read_mean_at_largest,
+    read_mean_in_window,
+    read_pooled_mean,
+    read_rows,
+    read_standardized,
+    read_through_time,
+)
+from rule_words import axes_in, evaluated, options_of
 
 import tinygrad_np as tg
 from tinygrad_np.engine.tape import PROJECTION, Node, ancestors, recording
@@ -12,51 +22,6 @@ from tinygrad_np.engine.walk import fit
 from tinygrad_np.engine.watch import Watcher
 from tinygrad_np.graph.rules import backward_rules
 from tinygrad_np.transforms.trees import tree_leaves
-
-if importlib.util.find_spec("scipy"):
-    import scipy.special as scipy_special
-else:
-    scipy_special = None
-
-
-def _names():
-    scope = {} if scipy_special is None else dict(vars(scipy_special))
-    scope |= {name: getattr(np, name) for name in dir(np) if not name.startswith("_")}
-    scope |= {name: getattr(np.linalg, name) for name in ("inv", "solve", "pinv")}
-    scope |= {name: getattr(np.fft, name) for name in np.fft.__all__}
-    scope |= {name: getattr(tg, name) for name in ("sigmoid", "softmax", "log_softmax")}
-
-    def polygamma(n, x):
-        # SciPy's is for real numbers; what of this package's is complex has tests of its own.
-        return (tg.special.polygamma if np.iscomplexobj(x) else scope["polygamma"])(n, x)
-
-    return scope | {"polygamma": polygamma, "trigamma": lambda x: polygamma(1, x)}
-
-
-NAMESPACE = _names()
-
-
-def undone(text):
-    """The text without its typography."""
-    for sign, written in {"−": "-", "²": "**2", "³": "**3", "ᵀ": ".mT"}.items():
-        text = text.replace(sign, written)
-    return text
-
-
-def evaluated(text, values):
-    scope = {**NAMESPACE, **values}
-    if "onehot" in text:
-        # Only the scores tell how many classes there are, and which axis they are on.
-        axis = int((re.search(r"axis=(-?\d+)", text) or [0, "-1"])[1])
-        classes = next(v.shape[axis] for k, v in values.items() if k == "logits")
-        scope["onehot"] = lambda labels: np.moveaxis(np.eye(classes)[labels], -1, axis)
-    with np.errstate(all="ignore"):
-        return eval(undone(text), {"__builtins__": {"abs": abs}}, scope)
-
-
-def axes_in(words):
-    found = re.search(r"ax[ei]s (\(.*?\)|-?\d+)", words)
-    return None if found is None else eval(found[1])
 
 
 def opened(value, shape, axis):
@@ -140,12 +105,6 @@ def added_up(places, g, x):
     return total.reshape(x.shape)
 
 
-def options_of(node):
-    """All metadata of a node's call, by name."""
-    args, options = node.meta or ((), {})
-    return {**node.rule.op.metadata, **dict(zip(node.rule.op.metadata, args, strict=False)), **options}
-
-
 def read_copies(match, values, x):
     """The op itself tells, on numbers, where it puts copies of each entry."""
     node = values["node"]
@@ -157,6 +116,13 @@ def read_windows(match, values, x):
     options = options_of(values["node"])
     windows = np.lib.stride_tricks.sliding_window_view(numbered(x), options["width"], options["axis"])
     return added_up(windows, values["g"], x)
+
+
+def read_defined(match, values, x):
+    return evaluated(match[1], {**values, match[2]: evaluated(match[3], values)})
+
+
+# -- places -----------------------------------------------------------------------------------
 
 
 def read_back(match, values, x):
@@ -184,12 +150,22 @@ def read_picked(match, values, x):
 
 
 READERS = {
+    r"(.*) along (ax[ei]s .*), for result 1$": read_standardized,
+    r"(.*), (S) = (.*)$": read_defined,
     r"(.*), n = (sum\(\w+, axis=(-?\d+)\))$": read_with_count,
     r"(.*?), repeated (along .*|for every entry)$": read_repeated,
     r"g (?:added up )?at \[((?!.*(?:mask|indices)).*)\], 0 elsewhere$": read_getitem,
     r"g (added up )?at \[.*\], 0 elsewhere$": read_picked,
     r"for each entry, the sum of g over its copies$": read_copies,
-    r"g, added up for each entry over the places it was taken to$": read_copies,
+    r"g, added up for each (?:entry|row) over the places it was taken to$": read_copies,
+    r"the rows of g that each was added to$": read_rows,
+    r"g where (\w+) is the maximum of its window \(ties share\)$": read_largest,
+    r"mean of g where (\w+) is the maximum of its window$": read_mean_at_largest,
+    r"for each entry, the sum of g / (\d+) over the windows it is in$": read_pooled_mean,
+    r"mean of g in each window$": read_mean_in_window,
+    r"()(\w+) correlated with (\w+)$": read_convolution,
+    r"(transposed) convolution of (\w+) with (\w+)$": read_convolution,
+    r"\(g\[t\] \+ d(\w+)\[t\+1\] @ (\w+)\) \* (.*), from the last step t to the first$": read_through_time,
     r"for each entry, the sum of g over the windows it is in$": read_windows,
     r"g, each entry back where it came from$": read_back,
     r"g without the margin$": read_margin,
@@ -205,11 +181,12 @@ READERS = {
 
 UNREAD = (
     "in the mask", "outside the mask", "for each matrix", "for each system", "tensordot of", "slope of", "shared",
-    "w = i", "correlated", "entry picked", "that tie", "so far", "segment", "residual", "leaves the range", "sym:",
+    "w = i", "entry picked", "that tie", "so far", "segment", "residual", "leaves the range", "sym:",
     "tril½", "turns", "one triangle", "gw", "over the columns", "windows of", "expn(-1", "coefficient", "0 at [",
-    "copied", "doubled", "padded to", "det(", "for j in", "transpose of g", "differences", "p = softmax", "g[1] *",
-    "out of", "systems", "∂out", "(its cofactors)", "sinc_derivative", "hazard(", "scaled_integral", "summed over",
-    "written over", "real part", "cut to length", ", of shape",
+    "copied", "doubled", "padded to", "det(", "for j in", "transpose of g", "differences", "p = softmax",
+    "rule of", "out of", "systems", "∂out", "(its cofactors)", "sinc_derivative", "hazard(", "scaled_integral",
+    "summed over", "written over", "real part", "cut to length", ", of shape", "through time", "over the steps",
+    "[t±1]", "[0] @", "db * out", "first step", "probabilities of the states",
 )  # fmt: skip
 """Words of rules that only a person can read."""
 
@@ -273,21 +250,32 @@ def values_of(node, known):
     return {**values, **kept, "out": known[node]}
 
 
+def drawn(shape, dtype, rng):
+    """A random gradient of a result."""
+    g = rng.uniform(0.5, 1.5, shape)
+    return g + 1j * rng.uniform(0.5, 1.5, shape) if dtype.kind == "c" else g.astype(dtype)
+
+
 def compared(node, known, rng):
     """How many rules of a node were read; each is compared with what the engine makes of a random g."""
+    names, values = names_of(node), {**values_of(node, known), "node": node}
+    lines = backward_rules(node, names)
     if node.rule.op.results:
-        return Counter()
-    g = rng.uniform(0.5, 1.5, node.shape)
-    g = g + 1j * rng.uniform(0.5, 1.5, node.shape) if node.dtype.kind == "c" else g.astype(node.dtype)
+        g = [drawn(shape, dtype, rng) for shape, dtype in zip(node.shape, node.dtype, strict=True)]
+        values["g"] = g
+        if any("for result 1" in line for line in lines):
+            g[1:] = [np.zeros_like(rest) for rest in g[1:]]
+            values |= {"g": g[0], "out": values["out"][0]}
+    else:
+        values["g"] = g = drawn(node.shape, node.dtype, rng)
     with np.errstate(all="ignore"):
         pulled = node.rule.pull(g, node.kept, node)
     seen = Counter()
-    names, values = names_of(node), {**values_of(node, known), "g": g, "node": node}
     expected = {}
     for i, gradient in zip(node.rule.wanted, pulled, strict=True):
         source = node.inputs[i]
         expected.setdefault(id(source), [names[i], source, 0])[2] += fit(np.asarray(gradient), source)
-    for line, (name, source, gradient) in zip(backward_rules(node, names), expected.values(), strict=True):
+    for line, (name, source, gradient) in zip(lines, expected.values(), strict=True):
         assert line.startswith(f"d{name} = ") or ": " in line
         text = line.partition(" = ")[2]
         x = values.get(name, np.empty(source.shape))

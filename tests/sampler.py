@@ -17,7 +17,8 @@ class Call:
                 return f"{value.dtype}{list(value.shape)}"
             if isinstance(value, list | tuple):
                 return f"({', '.join(map(short, value))})"
-            return repr(value)
+            # The address of a function is another one in each process.
+            return value.__name__ if callable(value) and hasattr(value, "__name__") else repr(value)
 
         words = [short(v) for v in self.args] + [f"{k}={short(v)}" for k, v in self.options.items()]
         return ", ".join(words)

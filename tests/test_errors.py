@@ -36,7 +36,7 @@ def test_the_tree_of_classes_fits_pythons():
     bases = {
         "ShapeError": ValueError, "DtypeError": TypeError, "NoRuleError": TypeError, "DetachError": TypeError,
         "InPlaceError": TypeError, "BackwardError": RuntimeError, "NonFiniteError": FloatingPointError,
-        "RuleError": TypeError, "BatchError": TypeError, "RangeError": ValueError,
+        "RuleError": TypeError, "BatchError": TypeError, "RangeError": ValueError, "StateError": ValueError,
     }  # fmt: skip
     defined = {name for name, value in vars(errors).items() if inspect.isclass(value) and issubclass(value, Exception)}
     defined -= {"LoopWarning"}

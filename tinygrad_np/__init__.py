@@ -11,9 +11,9 @@ from .derive import derive
 from .engine.debug import debug
 from .engine.inspection import inspect
 from .engine.profile import profile
+from .engine.scopes import scope
 from .engine.tape import Node, Tape, no_grad
 from .engine.tensor import Tensor, tape
-from .engine.watch import scope
 from .graph import draw
 from .ops.creation import array, c_, full, put_along_axis, r_
 from .ops.index import index_add, index_update
@@ -50,13 +50,23 @@ __all__ = [
     "cross_entropy", "binary_cross_entropy", "binary_cross_entropy_with_logits", "mse",
     # where NumPy's own way in asks a tensor for bare numbers
     "array", "full", "r_", "c_", "vectorize", "index_update", "index_add", "put_along_axis",
+    # writing models
+    "nn", "optim", "data", "training", "fit", "save", "load",
     # pictures, derivations, tests, errors
     "draw", "derive", "testing", "errors", "special",
 ]  # fmt: skip
 
 
+# Loaded when first used: SciPy is needed for one of them, and who derives formulas needs no layers.
+_LATER = {
+    "special": ".special", "nn": ".nn", "optim": ".optim", "data": ".data", "training": ".training", "fit": ".training",
+    "save": ".serialize", "load": ".serialize",
+}  # fmt: skip
+
+
 def __getattr__(name: str) -> Any:
-    # Only who uses it needs SciPy.
-    if name == "special":
-        return importlib.import_module(".special", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(_LATER[name], __name__)
+    found = globals()[name] = getattr(module, name, module)
+    return found

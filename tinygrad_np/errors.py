@@ -47,3 +47,7 @@ class BatchError(AutogradError, TypeError):
 
 class LoopWarning(UserWarning):
     """vmap runs a function once per example, because it cannot run it for all at once."""
+
+
+class StateError(AutogradError, ValueError):
+    """A saved state that does not fit the model or the optimizer it is loaded into."""

@@ -6,7 +6,9 @@ is computed once.
 
 import numpy as np
 
+from ..models import hand as models
 from ..problems import RATE, d1, d2, d3
+from ..recurrent import hand as recurrent
 
 
 def sigmoid(z):
@@ -90,4 +92,4 @@ def d3_step(dtype):
     return step
 
 
-JOBS = {"D1": d1_step, "D2": d2_step, "D3": d3_step}
+JOBS = {"D1": d1_step, "D2": d2_step, "D3": d3_step, **models.JOBS, **recurrent.JOBS}

@@ -4,7 +4,9 @@ import numpy as np
 
 import tinygrad_np as tg
 
+from ..models import ours as models
 from ..problems import CHAIN_LENGTH, RATE, chain, d1, d2, d3
+from ..recurrent import ours as recurrent
 
 
 def parameters(arrays):
@@ -144,4 +146,5 @@ def chain_step(dtype):
 JOBS = {
     "D1": d1_step, "D1 as written": d1_as_written, "D2": d2_step, "D2 fused": d2_fused,
     "D2 as written": d2_as_written, "D3": d3_step, "D3 as written": d3_as_written, "chain": chain_step,
+    **models.JOBS, **recurrent.JOBS,
 }  # fmt: skip

@@ -3,7 +3,9 @@
 import torch
 import torch.nn.functional as F
 
+from ..models import pytorch as models
 from ..problems import CHAIN_LENGTH, RATE, chain, d1, d2, d3
+from ..recurrent import pytorch as recurrent
 
 
 def parameters(arrays):
@@ -71,4 +73,4 @@ def chain_step(dtype):
     return step
 
 
-JOBS = {"D1": d1_step, "D2": d2_step, "D3": d3_step, "chain": chain_step}
+JOBS = {"D1": d1_step, "D2": d2_step, "D3": d3_step, "chain": chain_step, **models.JOBS, **recurrent.JOBS}

@@ -112,6 +112,9 @@ def _ways(base: np.ndarray) -> list[tuple[tuple[int, ...], Callable[[Any], Any]]
     ways: list[tuple[tuple[int, ...], Callable[[Any], Any]]] = [(turned, lambda x: x.T)] if base.ndim > 1 else []
     if base.dtype.kind == "f":
         ways += [(base.shape, lambda x: 1 - x), (base.shape, lambda x: -x), (turned, lambda x: 1 - x.T)]
+    if base.dtype.kind in "iu":
+        ends = [((*base.shape, 1), (..., None)), ((1, *base.shape), (None,))]
+        ways += [(shape, partial(item, index=index)) for shape, index in ends]
     if base.ndim > 1:
         ways += [(base.shape[1:], partial(item, index=i)) for i in range(len(base))]
     return ways

@@ -23,7 +23,8 @@ from .parts import joined
 from .recognition import recognized
 from .rewriting import Definitions
 from .sizes import Share, Size, guessed, samples, sized
-from .symbol import SIMPLER, Symbol, Unreadable, as_expr, looking, written
+from .symbol import Symbol, Unreadable, as_expr, looking, written
+from .written import SIMPLER
 
 SHORT, SHORTER = 8, 3
 """A gradient that is used once stands inside the next line, if it costs no more to read than so many atoms; the
@@ -99,8 +100,8 @@ class Reading:
         definition = self._formula(node).expr
         variable = Variable("", self._value(node), self.definitions.folded(definition))
         self.variables[node] = variable
-        # A product of matrices and its bias are one step to a reader.
-        with_bias = node.op_name == "add" and letter_of(node) == "Z"
+        # A product of matrices and its bias are one step to a reader, and so are a scale and a shift.
+        with_bias = node.op_name == "scaled" or (node.op_name == "add" and letter_of(node) == "Z")
         named = node in self.names.by_user or node is self.root or with_bias
         if not named and _is_plain(variable.definition):
             self.transparent.add(node)
@@ -170,7 +171,8 @@ class Reading:
         waiting[self.root] = [(one, [])]
         for node in reversed(self.nodes):
             if node in several:
-                gs = [several[node].get(i) for i in range(len(node.shape))]
+                zeros = map(_zero, node.shape, node.dtype)
+                gs = [several[node].get(i, zero) for i, zero in enumerate(zeros)]
                 self._pull(node, gs, [], waiting)
                 continue
             if node not in waiting or not node.requires_grad:
@@ -264,8 +266,12 @@ class Reading:
 
     def _simpler(self, node: Node, i: int, g: Any) -> Any:
         holds, rule = SIMPLER.get((node.op_name, node.rule.op.inputs[i] if node.rule.op.inputs else ""), (None, None))
+        if holds is None or rule is None:
+            return None
         arrays = [self._symbol(x) for x in node.inputs]
-        return rule(g, *arrays) if holds is not None and rule is not None and holds(*arrays) else None
+        args, options = self._meta(node)
+        metadata = {**dict(zip(node.rule.op.metadata, args, strict=False)), **options}
+        return rule(g, *arrays, **metadata) if holds(*arrays, **metadata) else None
 
     def _kept(self, name: str, node: Node) -> Any:
         if name == "arrays":
@@ -285,6 +291,10 @@ class Reading:
         if not isinstance(d, Symbol):
             d = Symbol(as_expr(np.asarray(d)), d)
         return fit(d, node).expr
+
+
+def _zero(shape: tuple[int, ...], dtype: Any) -> Symbol:
+    return Symbol(number(0, shape, dtype), np.zeros(shape, dtype))
 
 
 def _is_short(x: Expr) -> bool:

@@ -111,6 +111,8 @@ def _reshape(like: Any, x: Expr, shape: Any = None, order: str = "C", copy: Any 
         return None
     if x.shape == like.shape:
         return x
+    if not x.natural_shape():
+        return Expr(x.terms, like.shape, x.dtype)
     inner = x.atom
     if isinstance(inner, Call) and inner.function is np.reshape and not inner.options:
         return _reshape(like, inner.args[0])
@@ -153,7 +155,15 @@ def _transpose(like: Any, x: Expr, axes: Any = None) -> Expr:
         x = inner.args[0]
     if order == tuple(range(len(order))) or len(order) < 2:
         return x
+    if order == (1, 0) and isinstance(inner, Call) and inner.function is np.matmul:
+        turned = _matmul(like, *[_turned(factor) for factor in reversed(inner.args)])
+        if cost(turned) <= cost(x):
+            return turned
     return _outside(np.transpose, like, x, order)
+
+
+def _turned(x: Expr) -> Expr:
+    return _transpose(np.broadcast_to(np.zeros((), x.dtype), x.shape[::-1]), x)
 
 
 @builds(np.matrix_transpose)

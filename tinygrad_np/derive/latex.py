@@ -15,10 +15,10 @@ import numpy as np
 
 from ..engine.door import function_name
 from .expressions import Atom, Call, Coefficient, Constant, Expr, Group, Monomial, Variable, common_factors
+from .helpers import HELPERS, logsumexp, normal_density, normal_distribution, one_hot, sigmoid, softmax
 from .notation import alone, axes, code, escaped, over, sizes, symbol
 from .symbol import item
 from .text import Text, means, reading_order
-from .written import HELPERS, logsumexp, one_hot, sigmoid, softmax
 
 Written = tuple[str, int]
 """A formula, and how tightly it is bound."""
@@ -34,7 +34,7 @@ NAMED = {
     np.maximum: r"\max", np.minimum: r"\min", np.max: r"\max", np.min: r"\min", np.linalg.det: r"\det",
     np.mean: r"\operatorname{mean}", np.var: r"\operatorname{var}", np.std: r"\operatorname{std}",
     np.trace: r"\operatorname{tr}", sigmoid: r"\sigma", softmax: r"\operatorname{softmax}",
-    logsumexp: r"\operatorname{logsumexp}",
+    logsumexp: r"\operatorname{logsumexp}", normal_distribution: r"\Phi", normal_density: r"\varphi",
 }  # fmt: skip
 SIGNS = {np.sum: r"\sum", np.prod: r"\prod"}
 SILENT = {"keepdims", "dtype", "subok"}
@@ -183,6 +183,10 @@ class Formulas:
         left, right = (self._argument(x) for x in c.args)
         return rf"\left[{left} {COMPARISONS[c.function]} {right}\right]", ATOM
 
+    def _both(self, c: Call) -> Written:
+        left, right = (self._argument(x) for x in c.args)
+        return rf"\left[{left} \land {right}\right]", ATOM
+
     def _big(self, c: Call) -> Written | None:
         if len(c.args) > 1 or set(c.options) - {"axis", *SILENT}:
             return None
@@ -254,6 +258,7 @@ class Formulas:
 SPECIAL: dict[Any, Callable[[Formulas, Call], Written | None]] = {
     **dict.fromkeys(COMPARISONS, Formulas._comparison),
     **dict.fromkeys(SIGNS, Formulas._big),
+    np.bitwise_and: Formulas._both,
     np.matmul: Formulas._matmul,
     np.outer: Formulas._outer,
     np.transpose: Formulas._transpose,

@@ -8,16 +8,21 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..engine.tape import Node
+from ..engine.tape import PROJECTION, Node
 from ..engine.tensor import Tensor
-from .written import HELPERS
+from .helpers import HELPERS
 
 LETTERS = {
-    "relu": "A", "tanh": "A", "sigmoid": "A", "softmax": "A", "linear": "Z", "matmul": "Z", "dot": "Z", "exp": "E",
-    "sum": "S", "mean": "M", "sqrt": "R", "log": "L", "maximum": "A",
+    **dict.fromkeys(("linear", "affine", "matmul", "dot", "conv"), "Z"),
+    **dict.fromkeys(("relu", "maximum", "tanh", "sigmoid", "softmax", "attention_weights"), "A"),
+    **dict.fromkeys(("leaky_relu", "prelu", "elu", "celu", "selu", "gelu", "gelu_tanh", "silu", "mish"), "A"),
+    **dict.fromkeys(("relu6", "hardtanh", "hardsigmoid", "hardswish", "softsign", "softplus"), "A"),
+    "standardized": "N", "over_root_mean_square": "N", "scaled": "Y", "max_pool": "P", "avg_pool": "P",
+    "exp": "E", "sum": "S", "mean": "M", "sqrt": "R", "log": "L",
 }  # fmt: skip
+"""The letters of tutorials."""
 TAKEN = {
-    "np", "scipy", "m", "forward", "backward", "cache", "sliding_window_view",
+    "np", "math", "scipy", "m", "forward", "backward", "cache", "sliding_window_view",
     *(function.__name__ for function in HELPERS),
 }  # fmt: skip
 
@@ -67,7 +72,13 @@ class Names:
 
 
 def word(name: str) -> str:
-    """A name as a word of Python: `layer1.W` is `layer1_W`; empty if nothing is left."""
+    """A name as a word of Python; empty if nothing is left.  Numbers that a path begins with go to its end.
+
+    >>> word("layer1.W"), word("0.weight"), word("2.1.norm.bias"), word("?")
+    ('layer1_W', 'weight0', 'norm_bias2_1', '')
+    """
+    path = re.fullmatch(r"((?:\d+\.)+)(.*\D)", name)
+    name = f"{path[2]}{path[1][:-1]}" if path else name
     text = re.sub(r"\W+", "_", name) if re.search(r"[^\W_]", name) else ""
     return f"_{text}" if text[:1].isdigit() else text
 
@@ -78,6 +89,8 @@ def _is_recorded(value: Any) -> bool:
 
 def letter_of(node: Node) -> str:
     """The letter that a tutorial would use for what an op gives: Z before an activation, A after it."""
+    if node.rule is PROJECTION:
+        return LETTERS.get(node.inputs[0].op_name, "T")
     terms = [x for x in node.inputs if isinstance(x, Node)]
     inner = [y for x in terms if x.op_name == "add" for y in x.inputs if isinstance(y, Node)]
     if node.op_name == "add" and any(x.op_name in ("matmul", "dot") for x in [*terms, *inner]):

@@ -8,7 +8,7 @@ import numpy as np
 
 from .expressions import Call, Expr, scale
 from .functions import call
-from .written import put
+from .helpers import put
 
 
 def joined(x: Expr) -> Expr:

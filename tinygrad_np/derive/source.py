@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from .expressions import Call, Variable
+from .helpers import HELPERS, NEEDED
 from .lines import Line, Lines, variables
 from .shown import conditions, latex_block, table, to_html
-from .written import HELPERS
 
 WIDTH = 40
 """The column where comments begin, if lines are no longer."""
@@ -40,12 +40,15 @@ class Derivation:
     @cached_property
     def source(self) -> str:
         """The text of a module with `forward` and `backward`, and the functions they need."""
+        helpers = self._helpers()
         imports = "import numpy as np"
+        if any("math." in text for text in helpers):
+            imports = "import math\n\n" + imports
         if any("sliding_window_view" in line.text for line in self.forward_lines):
             imports += "\nfrom numpy.lib.stride_tricks import sliding_window_view"
         if any("scipy.special." in line.text for line in [*self.forward_lines, *self.backward_lines]):
             imports += "\nimport scipy.special"
-        parts = [imports, *self._helpers(), self._forward(), self._backward()]
+        parts = [imports, *helpers, self._forward(), self._backward()]
         return "\n\n\n".join(parts) + "\n"
 
     def to_latex(self, forward: bool = False) -> str:
@@ -66,8 +69,9 @@ class Derivation:
 
     def _helpers(self) -> list[str]:
         calls = [a for line in [*self.forward_lines, *self.backward_lines] for a in line.expr.atoms()]
-        used = dict.fromkeys(a.function for a in calls if isinstance(a, Call) and a.function in HELPERS)
-        return [HELPERS[function] for function in used]
+        used = [a.function for a in calls if isinstance(a, Call) and a.function in HELPERS]
+        with_needed = dict.fromkeys(function for f in used for function in (*NEEDED[f], f))
+        return [HELPERS[function] for function in with_needed]
 
     def _forward(self) -> str:
         given = _listed(self.lines.inputs)
@@ -167,6 +171,11 @@ def broken(text: str) -> list[str]:
         at = text.index("(")
         pieces = _pieces(text[at + 1 : -1], ", ")
         return [text[: at + 1], *(f"{piece}," for piece in pieces), ")"] if len(pieces) > 1 else [text]
+    end = _closes(text, 0) if text.startswith("(") else -1
+    inside = [piece.strip() for piece in _pieces(text[1:end], " + ", " - ")]
+    if end > 0 and len(inside) > 1:
+        # A sum that is divided, or multiplied.
+        return ["(", *inside, text[end:]]
     pieces = _pieces(text, " + ", " - ")
     return ["(", *(piece.strip() for piece in pieces), ")"] if len(pieces) > 1 else [text]
 

@@ -197,7 +197,7 @@ def _is_default(key: str, value: Any) -> bool:
     return value is np._NoValue or (value is None and key in ("dtype", "out")) or (key == "where" and value is True)
 
 
-ARRAYS = {np.where: 3, **dict.fromkeys(BINARY, 2)}
+ARRAYS = {np.where: 3, np.take_along_axis: 2, **dict.fromkeys(BINARY, 2)}
 """How many arguments are arrays; of other functions the first, and whatever is a symbol."""
 
 
@@ -241,14 +241,19 @@ def examples(value: Any) -> Any:
         return rebuilt(value, [examples(v) for v in value])
     if isinstance(value, slice):
         return slice(examples(value.start), examples(value.stop), examples(value.step))
-    return value
+    # Only plain numbers of Python leave the dtype of arrays alone.
+    if isinstance(value, Share):
+        return float(value)
+    return int(value) if isinstance(value, Size) else value
 
 
 WRITTEN: dict[str, Callable[..., Any]] = {}
 VARIADIC: dict[str, Callable[..., Any]] = {}
 """How ops that NumPy has no function for are written, by their name; those of any number of arrays apart."""
 SIMPLER: dict[tuple[str, str], tuple[Callable[..., bool], Callable[..., Any]]] = {}
-"""By op and input: where the first holds of the inputs, the second is the rule without what guards its edges."""
+"""By op and input: where the first holds of the inputs, the second is the rule without what guards its edges.
+
+Both are given the inputs and the metadata, and the rule g before them."""
 
 
 def written(op: Any, arrays: tuple, args: tuple, options: dict) -> Any:
@@ -256,8 +261,10 @@ def written(op: Any, arrays: tuple, args: tuple, options: dict) -> Any:
     if op.name in VARIADIC:
         return VARIADIC[op.name](*arrays, **options)
     public = function_name(op.public).startswith(("np.", "scipy."))
-    if op.name in WRITTEN and not public:
-        return WRITTEN[op.name](*arrays, **dict(zip(op.metadata, args, strict=False)), **options)
+    # Functions of scipy may have the name of another.
+    name = op.title.removeprefix("tg.") if op.title.startswith("tg.special.") else op.name
+    if name in WRITTEN and not public:
+        return WRITTEN[name](*arrays, **dict(zip(op.metadata, args, strict=False)), **options)
     if not public:
         raise Unreadable(f"NumPy has no function for {op.title}")
     return applied(op.public, (*arrays, *args), options)

@@ -26,9 +26,9 @@ from .expressions import (
     rational,
 )
 from .functions import axes_of, is_plain_sum
+from .helpers import HELPERS, avg_unpool, put, put_along_axis
 from .sizes import count
 from .symbol import is_last, item
-from .written import HELPERS, put, put_along_axis
 
 SUM, PRODUCT, POWER, ATOM = 1, 2, 3, 4
 """How tightly a text is bound: looser ones need parentheses inside of tighter ones."""
@@ -41,6 +41,7 @@ METHODS = {
     np.min: "min",
     np.prod: "prod",
     np.mean: "mean",
+    np.var: "var",
     np.astype: "astype",
 }
 
@@ -173,6 +174,8 @@ class Text:
         if function in COMPARISONS:
             left, right = (self._wrap(self._given(x), SUM) for x in args)
             return f"({left} {COMPARISONS[function]} {right})", ATOM
+        if function is np.bitwise_and:
+            return f"({' & '.join(self._wrap(self._given(x), ATOM) for x in args)})", ATOM
         if function is np.matmul:
             return f"{self._wrap(self._given(args[0]), PRODUCT)} @ {self._wrap(self._given(args[1]), POWER)}", PRODUCT
         if function is np.transpose:
@@ -197,11 +200,12 @@ class Text:
             return f"(~{self._wrap(self._given(args[0]), ATOM)})", ATOM
         if isinstance(function, np.ufunc):
             return f"{function_name(function)}({self._broadcast(c)})", ATOM
-        if function in METHODS:
+        # np.var has a keyword that the method lacks.
+        if function in METHODS and "correction" not in c.options:
             inside = self._wrap(self._given(args[0]), ATOM)
             options = {key: x for key, x in c.options.items() if key != "axis" or x is not None}
             return f"{inside}.{METHODS[function]}({self._arguments(args[1:], options)})", ATOM
-        if function in (put, put_along_axis):
+        if function in (put, put_along_axis, avg_unpool):
             *given, into = args
             return f"{function.__name__}({', '.join([*map(self._argument, given), self.shape(into)])})", ATOM
         if function is sliding_window_view:
@@ -348,9 +352,11 @@ def _constant(value: np.ndarray, size: Callable[[int], str]) -> str:
                 return text
     if value.ndim == 1 and value.dtype.kind in "iu" and np.array_equal(value, np.arange(value.size)):
         return f"np.arange({size(value.size)})"
+    if value.ndim == 2 and value.dtype == bool and np.array_equal(value, np.tri(*value.shape, dtype=bool)):
+        return f"np.tri({', '.join(map(size, dict.fromkeys(value.shape)))}, dtype=bool)"
     dtype = "" if value.dtype in (np.float64, np.int64) else f", np.{value.dtype.name}"
     if not value.size:
-        return f"np.zeros({value.shape})"
+        return f"np.zeros({value.shape}{'' if value.dtype == np.float64 else f', np.{value.dtype.name}'})"
     if not value.ndim:
         return _float(value) if value.dtype.kind == "f" else repr(value.item())
     return f"np.array({_named(repr(value.tolist()))}{dtype})"

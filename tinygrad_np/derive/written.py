@@ -1,7 +1,7 @@
 """Ops that NumPy has no function for, written with those it has.
 
 Given arrays these compute what the op does; given symbols they say how.  What takes more than a line stands as a
-function of its own above the derivation: `HELPERS`.
+function of its own above the derivation: see `helpers`; `layers` has the ops of networks.
 """
 
 from __future__ import annotations
@@ -14,59 +14,9 @@ import numpy as np
 
 from .expressions import Call, Expr
 from .functions import BUILDERS, builds, call
+from .helpers import avg_unpool, inverse_or_zero, logsumexp, one_hot, overlap_add, put, put_along_axis, sigmoid, softmax
+from .layers import LAYERS, SLOPES
 from .symbol import SIMPLER, VARIADIC, WORDLESS, WRITTEN, Unreadable, applied, is_last, item
-
-HELPERS: dict[Any, str] = {}
-"""From a function to its text."""
-
-
-def helper(text: str) -> Callable[..., Any]:
-    """A function that a derivation brings along, from its text; given symbols it is a call."""
-    scope: dict[str, Any] = {"np": np}
-    exec(text, scope)
-    function = scope[text.split("(")[0].removeprefix("def ")]
-    HELPERS[function] = text.strip()
-    return function
-
-
-sigmoid = helper("""def sigmoid(z):
-    return 0.5 + 0.5 * np.tanh(0.5 * z)  # = 1 / (1 + exp(-z)), without overflow
-""")
-softmax = helper("""def softmax(z, axis=None):
-    e = np.exp(z - z.max(axis=axis, keepdims=True))
-    return e / e.sum(axis=axis, keepdims=True)
-""")
-logsumexp = helper("""def logsumexp(z, axis=None, keepdims=False):
-    top = z.max(axis=axis, keepdims=True)
-    total = np.log(np.exp(z - top).sum(axis=axis, keepdims=True)) + top
-    return total if keepdims else total.squeeze(axis)
-""")
-inverse_or_zero = helper("""def inverse_or_zero(x):
-    return np.divide(1, x, out=np.zeros_like(x), where=x != 0)
-""")
-one_hot = helper("""def one_hot(labels, classes, axis):
-    return np.moveaxis(np.eye(classes)[labels], -1, axis)
-""")
-put: Any = helper("""def put(values, index, shape):
-    out = np.zeros(shape, values.dtype)
-    np.add.at(out, index, values)  # adds up where an index comes more than once
-    return out
-""")
-put_along_axis = helper("""def put_along_axis(values, index, axis, shape):
-    out = np.zeros(shape, values.dtype)
-    np.put_along_axis(out, index, values, axis)
-    return out
-""")
-overlap_add = helper("""def overlap_add(windows, length, axis):
-    shape = list(windows.shape[:-1])
-    shape[axis], (count, width) = length, (shape[axis], windows.shape[-1])
-    out = np.zeros(shape, windows.dtype)
-    for k in range(width):  # each window lies one further than the one before
-        part = [slice(None)] * out.ndim
-        part[axis] = slice(k, k + count)
-        out[tuple(part)] += windows[..., k]
-    return out
-""")
 
 
 def _call(function: Any) -> Callable[..., Any]:
@@ -78,7 +28,12 @@ def _log_softmax(z: Any, axis: Any = -1) -> Any:
 
 
 def _samples(shape: tuple[int, ...], axis: int) -> int:
-    return math.prod(shape) // shape[axis]
+    # The mean of no losses is 0, and not 0 / 0.
+    return math.prod(shape) // shape[axis] if math.prod(shape) else 1
+
+
+def _mean(losses: Any) -> Any:
+    return losses.mean() if losses.size else losses.sum()
 
 
 def _cross_entropy(logits: Any, labels: Any, axis: int = -1) -> Any:
@@ -110,7 +65,7 @@ def _clip(a: Any, a_min: Any, a_max: Any) -> Any:
 @builds(item)
 def _item(like: Any, x: Any, index: Any) -> Any:
     """Of an array of one number every part is that number."""
-    if x.number is not None:
+    if x.number is not None or not x.natural_shape():
         return Expr(x.terms, like.shape, x.dtype)
     product = x.atom
     if is_last(index, 0) and isinstance(product, Call) and product.function is np.matmul:
@@ -130,7 +85,7 @@ def _put(like: Any, values: Any, index: Any, shape: Any) -> Any:
     return BUILDERS[np.reshape](like, values, shape) if only_axes else None
 
 
-WORDLESS.update({put, put_along_axis, one_hot})
+WORDLESS.update({put, put_along_axis, one_hot, avg_unpool})
 
 VARIADIC.update(
     {
@@ -149,16 +104,18 @@ def _pad(array: Any, widths: Any = None, **_: Any) -> Any:
 
 WRITTEN.update(
     {
+        **LAYERS,
         "relu": lambda x: np.maximum(x, 0),
         "sigmoid": _call(sigmoid),
         "softplus": lambda x: np.logaddexp(x, 0),
+        "special.softplus": lambda x: np.logaddexp(x, 0),
         "softmax": lambda x, axis=-1: applied(softmax, (x, axis), {}),
         "log_softmax": _log_softmax,
         "logsumexp": _call(logsumexp),
         "linear": lambda x, w, b=None: x @ w if b is None else x @ w + b,
-        "mse": lambda p, y: ((p - y) ** 2).mean(),
-        "binary_cross_entropy": lambda p, y: -(y * np.log(p) + (1 - y) * np.log(1 - p)).mean(),
-        "binary_cross_entropy_with_logits": lambda z, y: (np.logaddexp(z, 0) - z * y).mean(),
+        "mse": lambda p, y: _mean((p - y) ** 2),
+        "binary_cross_entropy": lambda p, y: -_mean(y * np.log(p) + (1 - y) * np.log(1 - p)),
+        "binary_cross_entropy_with_logits": lambda z, y: _mean(np.logaddexp(z, 0) - z * y),
         "cross_entropy": _cross_entropy,
         "softmax_minus_one_hot": _softmax_minus_one_hot,
         # Where the numbers at hand have no 0 in them, the formula is the plain one.
@@ -189,11 +146,24 @@ def _inside(p: Any) -> bool:
     return bool((p.example > 0).all() and (p.example < 1).all())
 
 
+def _one_of_each_lane(arr: Any, indices: Any, axis: int | None = -1) -> bool:
+    return axis is not None and indices.shape == np.expand_dims(np.take(arr.example, 0, axis), axis).shape
+
+
+def _put_in_lanes(g: Any, arr: Any, indices: Any, axis: int = -1) -> Any:
+    return applied(put_along_axis, (g, indices, axis, arr.shape), {})
+
+
 SIMPLER.update(
     {
+        **SLOPES,
         ("binary_cross_entropy", "p"): (
             lambda p, y: _inside(p),
             lambda g, p, y: ((1 - y) / (1 - p) - y / p) * (g / p.size),
+        ),
+        ("take_along_axis", "arr"): (
+            _one_of_each_lane,
+            _put_in_lanes,
         ),
     }
 )

@@ -52,3 +52,10 @@ def checked(array: np.ndarray, requires_grad: bool) -> np.ndarray:
 def conjugate(array: Any) -> Any:
     """An array or tensor with its imaginary part negated; a real one as it is, for nothing."""
     return np.conj(array) if array.dtype.kind == "c" else array
+
+
+# glibc gives the memory of a large array back to the system when it is freed, and each page of the next one is fetched
+# anew: a tenth of the step of a large network, a quarter of a recurrent one's.  It stops doing so once an array of this
+# size, just below its limit of 32 MiB, was freed.  This one is never touched, so it takes none; up to 64 MiB that a
+# program has freed may then stay with it.
+np.empty((1 << 25) - (1 << 16), np.uint8)

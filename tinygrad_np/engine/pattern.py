@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -92,11 +93,17 @@ def build_pull(op: Any, wanted: tuple[int, ...], keep: tuple[str, ...]) -> Calla
             terms.append(f"g * {applied}")
         else:
             terms.append({1: "g", -1: "-g"}.get(rule, f"g * rule_{x}"))
-    if op.together and len(wanted) == len(op.rules):
+    named = {n for x in targets for n in op.named[x]}
+    if op.together and len(wanted) > 1 and named >= set(parameter_names(op.together)) - {"g"}:
         # What the gradients have in common is computed once.
         scope["together"] = op.together
-        terms = [f"*{_applied('together', parameter_names(op.together), 0)}"]
-    lines = ["def pull(g, kept, node):", *_unpacked(op, keep, {n for x in targets for n in op.named[x]}, scope)]
+        every = _applied("together", parameter_names(op.together), 0)
+        order = list(op.rules)
+        if len(wanted) < len(order):
+            scope["chosen"] = itemgetter(*[order.index(x) for x in targets])
+            every = f"chosen({every})"
+        terms = [f"*{every}"]
+    lines = ["def pull(g, kept, node):", *_unpacked(op, keep, named, scope)]
     if op.results:
         lines.append("    g = zeros_for_missing(g, node)")
     lines.append(f"    return ({', '.join(terms)},)" if terms else "    return ()")

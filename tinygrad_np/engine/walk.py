@@ -227,8 +227,7 @@ def _seen(g: Any) -> Any:
 
 def root_mean_square(g: np.ndarray) -> float:
     """The size of a gradient; nan or inf if an entry is."""
-    if g.flags.c_contiguous and g.dtype.itemsize > 2:
-        flat = g.reshape(-1)
+    if g.dtype.itemsize > 2 and (flat := g.ravel(order="K")).base is not None:
         total = float(np.vdot(flat, flat).real)
         # Squares that leave the range of the dtype, or its full precision, before the numbers do are looked at below.
         if total > flat.size * _least_square(g.dtype) and total < math.inf:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
@@ -24,24 +24,21 @@ class Trace:
     """What watchers noted of a node; None for what nobody asked for.
 
     `line` is that of the program, as `file:line`; `sums` are check sums of what its rule needs; `scope` is the
-    innermost scope; `seconds` and `back_seconds` are the times of the op and of its rule; `value` is the
-    result, `gradient` what came back to it, and `gradients` what went on to each input.
+    innermost scope, and `calls` are those of the modules that it is the result of; `seconds` and `back_seconds` are
+    the times of the op and of its rule; `value` is the result, `gradient` what came back to it, and `gradients`
+    what went on to each input.
     """
 
-    __slots__ = ("back_seconds", "gradient", "gradients", "line", "scope", "seconds", "sums", "value")
-
-    def __init__(self) -> None:
-        self.line = self.sums = self.scope = self.seconds = self.back_seconds = None
-        self.value = self.gradient = self.gradients = None
-
-    line: str | None
-    sums: list[int] | None
-    scope: Scope | None
-    seconds: float | None
-    back_seconds: float | None
-    value: Any
-    gradient: Any
-    gradients: dict[int, Any] | None
+    # Defaults, and no __slots__: most notes are of one kind, and only what is noted is written.
+    line: str | None = None
+    sums: list[int] | None = None
+    scope: Any = None
+    calls: tuple[Any, ...] = ()
+    seconds: float | None = None
+    back_seconds: float | None = None
+    value: Any = None
+    gradient: Any = None
+    gradients: dict[int, Any] | None = None
 
     def __str__(self) -> str:
         return f" recorded at {self.line}" if self.line else ""
@@ -113,52 +110,3 @@ def caller() -> str:
     """The line of the user's code that is running, as `file:line`."""
     frame, _ = user_frame()
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-
-
-class Scope:
-    """A part of a model, as pictures show it: its name, what stands beside it, and the scope around it."""
-
-    __slots__ = ("detail", "name", "parent")
-
-    def __init__(self, name: str, detail: str, parent: Scope | None) -> None:
-        self.name, self.detail, self.parent = name, detail, parent
-
-
-class _Scoping(Watcher):
-    def __init__(self, outer: Any, name: str, detail: str) -> None:
-        super().__init__(outer)
-        around = outer
-        while around is not None and not isinstance(around, _Scoping):
-            around = around.outer
-        self.scope: Scope = Scope(name, detail, None if around is None else around.scope)
-
-    def recorded(self, node: Node, out: Any) -> None:
-        trace = trace_of(node)
-        # The innermost is told first.
-        if trace.scope is None:
-            trace.scope = self.scope
-        super().recorded(node, out)
-
-
-def scope(name: str, detail: str = "") -> AbstractContextManager[None]:
-    """Name a part of a model: in pictures, what is recorded inside the block stands in a frame of its own.
-
-    `detail` stands beside the name, such as "784 → 10".  Scopes nest; blocks of one structure in a row are
-    folded.  Also a decorator: every call of the function is then such a block.
-
-    >>> import numpy as np, tinygrad_np as tg
-    >>> x = tg.Tensor(np.ones(3), requires_grad=True, name="x")
-    >>> with tg.scope("encoder", "3 → 3"):
-    ...     h = np.tanh(x)
-    >>> [group.label for group in tg.draw(h).view.groups if group.kind == "scope"]
-    ['encoder']
-    """
-    if not isinstance(name, str) or not isinstance(detail, str):
-        raise TypeError(f"scope() takes a name and, if you like, a detail: two strings, not {name!r} and {detail!r}.")
-    return _scoped(name, detail)
-
-
-@contextmanager
-def _scoped(name: str, detail: str) -> Iterator[None]:
-    with watching(lambda outer: _Scoping(outer, name, detail)):
-        yield

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import os
-import tempfile
 import warnings
 from collections.abc import Callable, Collection
 from functools import cached_property
@@ -14,6 +13,7 @@ from typing import Any
 import graphviz
 
 from ..errors import AutogradError
+from ..files import replaced
 from .export.dot import to_dot
 from .export.html import to_html
 from .export.mermaid import to_mermaid
@@ -191,26 +191,7 @@ def _replace(target: Path, content: bytes) -> None:
         if place.exists() and not place.is_file():
             place.write_bytes(content)  # such as a pipe; of a folder this says that it is one
         else:
-            _swap(place, content)
+            with replaced(place) as file:
+                file.write(content)
     except OSError as error:
         raise type(error)(error.errno, error.strerror, str(target)) from error
-
-
-def _swap(place: Path, content: bytes) -> None:
-    """Write beside the file first: whoever interrupts this loses nothing."""
-    handle, name = tempfile.mkstemp(dir=place.parent, prefix=".picture-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(name, place.stat().st_mode & 0o7777 if place.exists() else _usual_mode())
-        os.replace(name, place)
-    except BaseException:
-        os.unlink(name)
-        raise
-
-
-def _usual_mode() -> int:
-    """The mode of a new file."""
-    umask = os.umask(0)
-    os.umask(umask)
-    return 0o666 & ~umask

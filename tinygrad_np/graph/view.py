@@ -42,7 +42,7 @@ def view(
     start = tensor.node or leaf(tensor.data)
     nodes = ancestors([start])
     back = backward_pass(tensor) if backward else BackwardPass()
-    reader = Reader(tensor, nodes, back.nodes, back.seed)
+    reader = Reader(tensor, nodes, back)
     for node in nodes:
         reader.read(node)
     root = _tree(reader, reader.boxes, fold)

@@ -1,14 +1,19 @@
 """The derivative rules: one row per function, one file per family."""
 
 from . import (
+    activations,
+    attention,
     batch,
     choose,
     complex,
+    convolution,
     creation,
     curves,
     decompositions,
+    dropout,
     einsum,
     elementwise,
+    embedding,
     fft,
     histograms,
     index,
@@ -19,11 +24,14 @@ from . import (
     mapping,
     methods,
     nn,
+    normalization,
     norms,
     pad,
     polynomials,
+    pooling,
     products,
     quantiles,
+    recurrent,
     reduce,
     running,
     segments,
@@ -33,7 +41,8 @@ from . import (
 )
 
 __all__ = [
-    "batch", "choose", "complex", "creation", "curves", "decompositions", "einsum", "elementwise", "fft",
-    "histograms", "index", "join", "kinks", "linalg", "losses", "mapping", "methods", "nn", "norms", "pad",
-    "polynomials", "products", "quantiles", "reduce", "running", "segments", "shape", "sort", "statistics",
+    "activations", "attention", "batch", "choose", "complex", "convolution", "creation", "curves", "decompositions",
+    "dropout", "einsum", "elementwise", "embedding", "fft", "histograms", "index", "join", "kinks", "linalg",
+    "losses", "mapping", "methods", "nn", "normalization", "norms", "pad", "polynomials", "pooling", "products",
+    "quantiles", "recurrent", "reduce", "running", "segments", "shape", "sort", "statistics",
 ]  # fmt: skip

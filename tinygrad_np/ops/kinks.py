@@ -2,8 +2,9 @@
 
 Entries that tie share the gradient equally.  Where a slope is infinite, or has no direction, it is 0.  An interval
 is closed: on its bound the gradient passes.  Where a slope jumps it is that of the side the value is on, for abs the
-middle, and for relu 0.  A branch not taken gets 0, whatever the cotangent is there.  So the gradient is finite
-wherever there is a subgradient.  The README's section "Kinks and traps" lists the functions.
+middle, and for relu 0, as for other activations that of the piece to the left.  A branch not taken gets 0, whatever
+the cotangent is there.  So the gradient is finite wherever there is a subgradient.  The README's section "Kinks and
+traps" lists the functions.
 
 `where` cannot undo an infinite slope further up: in `np.where(x > 0, np.log(x), 0)` at x = 0 the zero
 that it sends back meets the slope 1/0 of log.  Make the argument safe before the function instead:
@@ -23,7 +24,7 @@ def _step(x):
     if not isinstance(x, np.ndarray | np.generic):
         return np.greater(x, 0).astype(x.dtype)
     # A boolean mask would be converted entry by entry at every product: 3 times the cost.
-    return np.greater(x, 0, out=np.empty(x.shape, x.dtype))
+    return np.greater(x, 0, out=np.empty_like(x))
 
 
 def _share(x, y):

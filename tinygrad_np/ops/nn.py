@@ -4,6 +4,7 @@ Samples may stand in rows or in columns: `axis` is the axis of the classes.  Giv
 functions return plain arrays.
 """
 
+import math
 from functools import cache
 
 import numpy as np
@@ -212,3 +213,55 @@ def linear(x, w, b=None):
         except ValueError:
             pass  # b makes the result larger
     return out + b
+
+
+def _rows(x):
+    """All axes but the last in one."""
+    return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+
+
+def _added(out, bias):
+    """A product, which is nobody else's, plus a bias."""
+    if bias is None:
+        return out
+    return np.add(out, bias, out) if bias.dtype is out.dtype and out.ndim else out + bias
+
+
+def _as_innermost(g, weight):
+    """g @ weight, with the samples innermost in memory as in the result."""
+    return product(weight.mT, g.mT).mT if g.ndim == 2 else product(g, weight)
+
+
+@op(
+    fresh=True,
+    x=lambda g, weight: _as_innermost(g, weight),
+    weight=lambda g, x: product(_rows(g).mT, _rows(x)),
+    bias=lambda g: g,
+    sample=lambda r: [
+        r(r.real(3, 4), r.real(2, 4), r.real(2)),
+        r(r.real(3, 4), r.real(2, 4)),
+        r(r.real(5, 3, 4), r.real(2, 4), r.real(2)),
+        r(r.real(4), r.real(2, 4), r.real(2)),
+    ],
+    jvps={
+        "x": lambda t, weight: product(t, weight.mT),
+        "weight": lambda t, x: product(x, t.mT),
+        "bias": lambda t: t,
+    },
+    advice="The last axis of x and the last of weight (outputs, inputs) must be equally long, and bias have one entry "
+    "per output.",
+)
+def affine(x, weight, bias=None):
+    """x @ weight.T + bias over the last axis of `x`, as one op: `weight` is (outputs, inputs), as in PyTorch.
+
+    >>> import numpy as np
+    >>> from tinygrad_np.nn.functional import linear
+    >>> linear(np.ones((5, 3, 2)), np.ones((4, 2)), np.zeros(4)).shape
+    (5, 3, 4)
+    """
+    if weight.ndim != 2 or not x.ndim or (bias is not None and bias.ndim != 1):
+        raise ValueError("linear takes a weight of shape (outputs, inputs), and a bias of shape (outputs,)")
+    if x.ndim != 2:
+        return _added(product(x, weight.T), bias)
+    # With the samples innermost in memory: the product is a little faster so, and sums over classes much.
+    return _added(product(weight, x.T), None if bias is None else bias[:, None]).T

@@ -68,7 +68,9 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool
 def grad(f: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False) -> Callable[..., Any]:
     """A function that gives the gradient of `f`; see `value_and_grad`.  Can be nested to any order.
 
-    With `has_aux`, `f` gives (number, anything), and the result is (gradient, anything).
+    With `has_aux`, `f` gives (number, anything), and the result is (gradient, anything).  Where `f` uses something
+    else that requires grad, as the weights of a model, so does the gradient: `with no_grad():` around the call, or
+    `.data` of the result, gives the bare array.
 
     >>> from tinygrad_np import grad
     >>> grad(grad(grad(lambda x: x**4)))(2.0)

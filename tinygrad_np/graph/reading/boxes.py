@@ -16,6 +16,8 @@ from ..rules.calls import Call
 from ..words import argument, index, operand
 
 SYMBOLS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**", "matmul": "@"}
+_SAID = {"linear", "affine", "scaled", "entropies", "divergence", "attention_weights"}
+"""Ops whose name says less than their formula."""
 _SPARE = "hvwz"
 """What an input without a name is called where its parameter's name is taken."""
 
@@ -31,7 +33,7 @@ def op_box(
     several = has_parts(node)
     written = formula(node, names)
     # Which number stands where is said by the formula.
-    said = (written,) if numbers(inputs) else ()
+    said = (written,) if numbers(inputs) or op.name in _SAID else ()
     place, code = ("", "") if trace is None else source_line(trace.line)
     return Box(
         0, "op", node.name, "", () if several else node.shape, "" if several else str(node.dtype),
@@ -86,8 +88,10 @@ def input_names(op: Any, inputs: Sequence[Any], others: Collection[str] = ()) ->
     user gave one name, the first has it.
     """
     found: dict[Node, str] = {}
-    for x in inputs:
-        if isinstance(x, Node) and is_word(x.name) and x.name not in found.values():
+    for i, x in enumerate(inputs):
+        # Of a path that ends as the signature does, such as fc1.weight, the beginning is beside the point.
+        said = isinstance(x, Node) and (x.name or "").endswith(f".{_parameter(op, i, len(inputs))}")
+        if isinstance(x, Node) and is_word(x.name) and not said and x.name not in found.values():
             found.setdefault(x, x.name)  # type: ignore[arg-type]
     taken, names = {*others, *found.values()}, []
     for i, x in enumerate(inputs):

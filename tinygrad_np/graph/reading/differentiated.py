@@ -28,7 +28,7 @@ class BackwardPass:
 
 
 class _Mirror(Watcher):
-    """Notes which rule is at work, and gives what it records the scope of its op."""
+    """Notes which rule is at work."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,11 +39,9 @@ class _Mirror(Watcher):
         self.at = node
 
     def recorded(self, node: Node, out: Any) -> None:
-        trace = trace_of(node)
-        trace.value = out
+        trace_of(node).value = out
         if self.at is not None:
             self.origin[node] = self.at
-            trace.scope = None if self.at.trace is None else self.at.trace.scope
 
 
 def differentiated(nodes: Iterable[Node]) -> set[Node]:

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from ...engine.replay import known_values
+from ...engine.scopes import scopes_of
 from ...engine.tape import PROJECTION, Node
 from ...engine.tensor import Tensor
 from ..parts import Arrow, Box, Summary
 from .boxes import input_names, is_word, leaf_box, likeness, op_box
-from .differentiated import differentiated
+from .differentiated import BackwardPass, differentiated
 from .values import (
     accumulated,
     came_back,
@@ -40,9 +41,9 @@ class Reader:
     `seed` is what the backward pass starts from.
     """
 
-    def __init__(self, tensor: Tensor, forward: list[Node], backward: list[Node], seed: Node | None = None) -> None:
-        nodes = [*forward, *backward]
-        self.tensor, self.seed = tensor, seed
+    def __init__(self, tensor: Tensor, forward: list[Node], back: BackwardPass) -> None:
+        nodes = [*forward, *back.nodes]
+        self.tensor, self.seed = tensor, back.seed
         self.boxes: list[Box] = []
         self.arrows: list[Arrow] = []
         self.op_of: dict[int, int] = {}
@@ -68,6 +69,9 @@ class Reader:
             for i, x in enumerate(node.inputs):
                 if isinstance(x, Node):
                     self._uses[x].append((node, i))
+        self._scope_at: dict[Node, Any] = dict(scopes_of(forward))
+        # A rule is at work where its op is.
+        self._scope_at |= {node: self._scope_at.get(origin) for node, origin in back.origin.items()}
         self._scopes: dict[Node, list[Any]] = {}
         self._names = {node.name for node in nodes if node.name and is_word(node.name)}
         self._number: dict[Node, int] = {}
@@ -96,7 +100,7 @@ class Reader:
         """The box of an op, after those of the leaves it uses, and the arrows into it; nothing for a leaf."""
         if node.rule is None or node.rule is PROJECTION:
             return
-        scope = None if node.trace is None else node.trace.scope
+        scope = self._scope_at.get(node)
         inputs = [self._inlined(self._who(x)) if isinstance(x, Node) else x for x in node.inputs]
         sources = [x for x in inputs if isinstance(x, Node)]
         beside = {x: self.add_leaf(x, scope, backward) for x in dict.fromkeys(sources) if x.is_leaf}
@@ -237,11 +241,14 @@ def _path(scopes: list[Any], name: str | None) -> str:
     for level in zip(*chains, strict=False):
         if any(scope is not level[0] for scope in level):
             break
-        common.append(level[0].name)
+        common.append(level[0])
     if not common or not name:
         return ""
-    around = ".".join(common)
-    # Names may have been given with their path.
+    around = ".".join(scope.name for scope in common)
+    path = common[-1].path
+    # Names may have been given with their path, as those in models are.
+    if path and name.startswith(f"{path}."):
+        return name
     return name if name.startswith(f"{around}.") else f"{around}.{name}"
 
 

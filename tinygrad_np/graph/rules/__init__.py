@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...engine.tape import PROJECTION, Node
-from ..words import cut, number
+from ..words import argument, cut, number
 from .calls import Call, along, fitted, value_text, words
 from .shapes import BY_SHAPE
 from .tables import FORMULAS, GRADIENTS, SLOPES, WORDS
@@ -70,15 +70,21 @@ def _formula(node: Node, names: tuple[str, ...]) -> str:
 def _sign(call: Call) -> str | None:
     """The formula of an op that is not written as a function."""
     name, names = call.op.name, call.names
-    if name == "linear" and call.node.inputs[2] is None:
-        return f"{names[0]} @ {names[1]}"
     if name in FORMULAS:
         text = fill(template(FORMULAS[name], call.op.inputs, False), dict(zip(call.op.inputs, names, strict=True)))
+        if call.node.inputs[-1] is None:
+            text = text.removesuffix(f" + {names[-1]}")
         return re.sub(r" \*\* ([23])$", lambda m: "²³"[int(m[1]) - 2], text)
     if name in ("getitem", "take_once"):
         return f"{names[0]}[{value_text('index', call.values['index'])}]"
     if name in ("scatter", "put_once"):
         return f"zeros with {names[0]} at [{value_text('index', call.values['index'])}]"
+    if name == "embedding":
+        return f"{names[0]}[{value_text('index', call.values['numbers'])}]"
+    if name == "attention_weights":
+        added = "" if call.values["added"] is None else " + added"
+        masked = "" if call.values["allowed"] is None else ", where allowed"
+        return f"softmax({names[0]} @ {names[1]}ᵀ * {argument(call.values['scale'])}{added}){masked}"
     if name == "index_update":
         return f"{names[0]} with {names[1]} at [{value_text('index', call.values['index'])}]"
     if name == "transpose" and call.values["axes"] is None and len(call.shape(0)) == 2:

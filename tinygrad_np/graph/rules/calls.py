@@ -15,6 +15,8 @@ from ..words import argument, index, number
 _FEW = 6
 """Arrays of indices of up to this many entries are written out."""
 
+_POOLS = {"max_pool", "max_unpool", "pool_at_largest", "avg_pool", "avg_unpool"}
+
 
 @dataclass(frozen=True)
 class Call:
@@ -43,7 +45,13 @@ class Call:
     @cached_property
     def at_default(self) -> tuple[str, ...]:
         """The metadata that need not be said."""
-        return tuple([name for name, value in self.values.items() if is_default(value, self.op.metadata.get(name))])
+        return tuple([name for name, value in self.values.items() if self._is_plain(name, value)])
+
+    def _is_plain(self, name: str, value: Any) -> bool:
+        if self.op.name in _POOLS and name in ("kernel", "stride"):
+            # Of windows the shape is always said, and how far they are apart unless they lie side by side.
+            return name == "stride" and value == self.values["kernel"]
+        return is_default(value, self.op.metadata.get(name))
 
     @cached_property
     def left_out(self) -> tuple[str, ...]:
@@ -69,9 +77,16 @@ class Call:
 
 
 def is_default(value: Any, default: Any) -> bool:
-    """Whether a piece of metadata is what it is without being given."""
+    """Whether a piece of metadata is what it is without being given.
+
+    >>> is_default(0.1, 0.1), is_default(1, 1.0), is_default((1, 1), (1,)), is_default((1, 2), (1,))
+    (True, False, True, False)
+    """
     if value is default:
         return True
+    if isinstance(value, tuple) and isinstance(default, tuple) and len(default) == 1:
+        # One entry for each axis: the default is for one axis.
+        return all(type(entry) is type(default[0]) and entry == default[0] for entry in value)
     # Arrays compare entry by entry, so only plain values are compared.
     return isinstance(value, bool | int | float | str) and type(value) is type(default) and value == default
 
@@ -168,6 +183,8 @@ def words(call: Call, i: int) -> dict[str, str]:
         what = along(call) or (" for every entry" if shape else "")
         fields["repeated"] = (f", repeated{what}" if what else "") + (", 0 outside the mask" if masked else "")
     fields["times"] = f" * {argument(values['initial'])}" if values.get("initial") is not None else ""
+    if values.get("kernel"):
+        fields["window"] = str(math.prod(values["kernel"]))
     if "ord" in values:
         fields["power"] = number(values["ord"] - 1)
     if "endpoint" in values:

@@ -55,6 +55,36 @@ def _linear(call: Call, i: int) -> str:
     return fitted(f"{call.names[0]}ᵀ @ {g}", (*product[:-2], *call.shape(1)[-2:]), call.shape(1))
 
 
+def _affine(call: Call, i: int) -> str:
+    shape, outputs = call.shape(0), call.shape(1)
+    if i == 0:
+        return f"g @ {call.names[1]}"
+    if i == 2:
+        return fitted("g", call.node.shape, call.shape(2))
+    if len(shape) == 1:
+        return f"outer(g, {call.names[0]})"
+    return fitted(f"gᵀ @ {call.names[0]}", (*shape[:-2], *outputs), outputs)
+
+
+def _attention(call: Call, i: int) -> str:
+    names, shape = call.names[:2], call.node.shape
+    product = fitted(f"{('S', 'Sᵀ')[i]} @ {names[1 - i]}", (*shape[:-2], *call.shape(i)[-2:]), call.shape(i))
+    return f"{argument(call.values['scale'])} * {product}, S = out * (g − sum(g * out, axis=-1, keepdims=True))"
+
+
+def _conv(call: Call, i: int) -> str | None:
+    # The channels are axis 1.
+    return f"sum(g, axis={(0, *range(2, len(call.node.shape)))})" if i == 2 else None
+
+
+def _rnn(call: Call, i: int) -> str | None:
+    if i:
+        return None
+    x, _, weight = call.names
+    slope = "(1 − out[t]²)" if call.values["nonlinearity"] == "tanh" else "(out[t] > 0)"
+    return f"(g[t] + d{x}[t+1] @ {weight}) * {slope}, from the last step t to the first"
+
+
 def _power(call: Call, i: int) -> str | None:
     (x, _), (_, exponent) = call.names, call.node.inputs
     if i or not isinstance(exponent, int | float):
@@ -220,6 +250,10 @@ BY_SHAPE: dict[str, Callable[[Call, int], str | None]] = {
     "matmul": _matmul,
     "dot": _matmul,
     "linear": _linear,
+    "affine": _affine,
+    "attention_weights": _attention,
+    "conv": _conv,
+    "rnn": _rnn,
     "power": _power,
     "clip": _clip,
     "imag": _imag,

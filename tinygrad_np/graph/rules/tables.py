@@ -1,22 +1,24 @@
 """Backward rules in words, for ops whose own text says more about zeros and speed than about mathematics.
 
-`g` is the gradient that comes in, of the shape of the result `out`, or one for each of several results.
+Those of networks are in `networks`.  `g` is the gradient that comes in, of the shape of the result `out`, or one for
+each of several results.
 Nothing here is computed with; the tests evaluate it and compare it with the engine's gradients.
 """
 
 from __future__ import annotations
+
+from . import networks
 
 _GAMMA = "x ** (a - 1) * exp(-x) / gamma(a)"
 _BETA = "x ** (a - 1) * (1 - x) ** (b - 1) / beta(a, b)"
 _STUDENT = "(1 + t ** 2 / df) ** (-(df + 1) / 2) / (sqrt(df) * beta(df / 2, 0.5))"
 
 SLOPES: dict[str, dict[str, str]] = {
+    **networks.SLOPES,
     "maximum": {"x": "(x > y) + (x == y) / 2", "y": "(y > x) + (x == y) / 2"},
     "minimum": {"x": "(x < y) + (x == y) / 2", "y": "(y < x) + (x == y) / 2"},
     "fmax": {"x": "(x > y) + (x == y) / 2", "y": "(y > x) + (x == y) / 2"},
     "fmin": {"x": "(x < y) + (x == y) / 2", "y": "(y < x) + (x == y) / 2"},
-    "relu": {"x": "x > 0"},
-    "sigmoid": {"x": "out * (1 - out)"},
     "ldexp": {"x": "2.0 ** y"},
     "mantissa": {"x": "out / x"},
     "power": {"x": "y * x ** (y - 1)", "y": "out * log(x)"},
@@ -77,11 +79,7 @@ SLOPES: dict[str, dict[str, str]] = {
 """Elementwise ops: what g is multiplied with, by the input."""
 
 GRADIENTS: dict[str, dict[str, str]] = {
-    "softmax": {"x": "out * (g - sum(g * out, axis=axis, keepdims=True))"},
-    "log_softmax": {"x": "g - exp(out) * sum(g, axis=axis, keepdims=True)"},
-    "binary_cross_entropy_with_logits": {"z": "g * (sigmoid(z) - y) / size", "y": "-g * z / size"},
-    "binary_cross_entropy": {"p": "g * ((1 - y) / (1 - p) - y / p) / size", "y": "g * log((1 - p) / p) / size"},
-    "mse": {"p": "2 * g * (p - y) / size", "y": "-2 * g * (p - y) / size"},
+    **networks.GRADIENTS,
     "where": {"y": "where(condition, 0, g)"},
     "tril": {"m": "tril(g, k=k)"},
     "triu": {"m": "triu(g, k=k)"},
@@ -112,6 +110,7 @@ _SEGMENT = "g where {array} is the %s of its segment (ties share)"
 _RUNNING = "Σ g while {array} is the %s so far{along} (ties share)"
 
 WORDS: dict[str, dict[str, str]] = {
+    **networks.WORDS,
     "sum": {"a": "g{repeated}"},
     "mean": {"a": "g / {count}{repeated}"},
     "var": {"a": "2 * g * ({a} − mean) / {freedom}{along}"},
@@ -140,7 +139,6 @@ WORDS: dict[str, dict[str, str]] = {
     "fmax.reduceat": {"array": _SEGMENT % "maximum"},
     "fmin.reduceat": {"array": _SEGMENT % "minimum"},
     "multiply.reduceat": {"array": "g * out / {array}, summed over the segments it is in"},
-    "softmax_minus_one_hot": {"x": "p * (g − sum of g * p{along}), p = softmax({x})"},
     "tensordot": {"a": "tensordot of g and {b} over the axes {b} has left",
                   "b": "tensordot of {a} and g over the axes {a} has left"},
     "take": {"a": _TAKEN},
@@ -190,6 +188,7 @@ WORDS: dict[str, dict[str, str]] = {
 """Gradients in words; what stands in braces is filled in."""
 
 FORMULAS: dict[str, str] = {
+    **networks.FORMULAS,
     "add": "x + y",
     "subtract": "x - y",
     "multiply": "x * y",
@@ -198,7 +197,6 @@ FORMULAS: dict[str, str] = {
     "matmul": "a @ b",
     "negative": "-x",
     "positive": "x",
-    "linear": "x @ w + b",
     "square": "x ** 2",
     "matrix_transpose": "x.T",
     "argument": "x",

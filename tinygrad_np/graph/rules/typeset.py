@@ -263,14 +263,17 @@ def _placed(match: re.Match[str], fields: Mapping[str, str]) -> str:
 
 
 _SUM = re.compile(r"(?:(?<=\()|(?<=, ))(-?\d[\d.]*) ([−+]) (\d[\d.]*)(?=[,)])")
+_FACTOR = re.compile(r"(?<=[(,] )1 \* |(?<=\()1 \* | / 1(?=[),])")
 _LONE = re.compile(r"(?<![\w)\]])\((\d[\d.]*)\)")
 
 
 def folded(text: str) -> str:
-    """Sums of two numbers that stand by themselves, worked out.
+    """Sums of two numbers that stand by themselves, worked out, and factors and divisors of 1 left away.
 
     >>> folded("x ** (2.5 − 1) / kn(1 + 1, x)")
     'x ** 1.5 / kn(2, x)'
+    >>> folded("where(x > 0, 1, 1 * exp(x / 1))")
+    'where(x > 0, 1, exp(x))'
     """
     text = _SUM.sub(lambda m: number(float(m[1]) + (float(m[3]) if m[2] == "+" else -float(m[3]))), text)
-    return _LONE.sub(r"\1", text)
+    return _LONE.sub(r"\1", _FACTOR.sub("", text))

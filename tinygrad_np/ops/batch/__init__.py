@@ -6,6 +6,6 @@ here and is not written with functions that have one cannot be batched: vmap the
 after the other.
 """
 
-from . import axes, products, shapes
+from . import axes, layers, products, shapes
 
-__all__ = ["axes", "products", "shapes"]
+__all__ = ["axes", "layers", "products", "shapes"]

@@ -1,0 +1,1 @@
+"""Training steps of models: an MLP with Adam, a CNN, a recurrent network."""
