@@ -149,48 +149,49 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
         def loss_and_gradient():
             for parameter in parameters:
                 parameter.grad = None
-            loss = objective(W, b, X, y, self.C)
+            # The sum over the samples: LBFGS forgets steps over which the loss is nearly straight (a curvature of
+            # 1e-10), and near the minimum those of the mean are.
+            loss = len(X) * objective(W, b, X, y, self.C)
             loss.backward()
-            self.loss_curve_.append(loss.item())
+            self.loss_curve_.append(loss.item() / len(X))
             return loss
 
         minimise = self._by_lbfgs if self.solver == "lbfgs" else self._by_adam
-        self.n_iter_ = minimise(parameters, loss_and_gradient)
+        self.n_iter_ = minimise(parameters, loss_and_gradient, self.tol * len(X))
         # The same number more for every class changes no softmax: take the intercepts whose sum is 0.
         self.coef_, self.intercept_ = W.data, b.data - (b.data.mean() if rows > 1 else 0)
         return self
 
-    def _by_lbfgs(self, parameters, loss_and_gradient) -> int:
-        # Near the minimum, changes and curvatures of a mean are far smaller than its gradient: only that one counts.
+    def _by_lbfgs(self, parameters, loss_and_gradient, tol) -> int:
         optimizer = optim.LBFGS(
-            parameters, max_iter=self.max_iter, max_eval=20 * self.max_iter, tolerance_grad=self.tol,
-            tolerance_change=0, tolerance_curvature=0, history_size=30, line_search_fn="strong_wolfe",
+            parameters, max_iter=self.max_iter, max_eval=20 * self.max_iter, tolerance_grad=tol,
+            tolerance_change=1e-16, history_size=30, line_search_fn="strong_wolfe",
         )  # fmt: skip
         optimizer.step(loss_and_gradient)
         loss_and_gradient()
-        self._warn_unless_flat(parameters)
+        self._warn_unless_flat(parameters, tol)
         return max(1, optimizer.iterations)
 
-    def _by_adam(self, parameters, loss_and_gradient) -> int:
+    def _by_adam(self, parameters, loss_and_gradient, tol) -> int:
         optimizer = optim.Adam(parameters, lr=self.learning_rate)
         # Steps of one length never settle; towards 0 they do.
         scheduler = optim.CosineAnnealingLR(optimizer, T_max=self.max_iter)
         for iteration in range(1, self.max_iter + 1):
             loss_and_gradient()
-            if self._steepest(parameters) <= self.tol:
+            if self._steepest(parameters) <= tol:
                 return iteration
             optimizer.step()
             scheduler.step()
         loss_and_gradient()
-        self._warn_unless_flat(parameters)
+        self._warn_unless_flat(parameters, tol)
         return self.max_iter
 
     def _steepest(self, parameters) -> float:
         return max(np.abs(parameter.grad.data).max() for parameter in parameters)
 
-    def _warn_unless_flat(self, parameters) -> None:
-        if (steepest := self._steepest(parameters)) > self.tol:
-            times = f"{self.solver} ended with a gradient {steepest / self.tol:.1g} times as large as tol allows."
+    def _warn_unless_flat(self, parameters, tol) -> None:
+        if (steepest := self._steepest(parameters)) > tol:
+            times = f"{self.solver} ended with a gradient {steepest / tol:.1g} times as large as tol allows."
             advice = "Scale the features (StandardScaler), or give it more iterations (max_iter)."
             warnings.warn(f"{times}  {advice}", ConvergenceWarning, stacklevel=4)
 

@@ -84,6 +84,7 @@ LAYERS = {
     "Residual": (lambda: nn.Residual(nn.Sequential(nn.LayerNorm(3), nn.Linear(3, 3))), (4, 3)),
     "Identity": (nn.Identity, (3, 4)),
     "Flatten": (nn.Flatten, (2, 3, 2)),
+    "Unflatten": (lambda: nn.Unflatten(1, (3, -1)), (2, 6, 2)),
     # losses
     "CrossEntropyLoss": (nn.CrossEntropyLoss, (4, 3), lambda r: r.integers(3, 4)),
     "CrossEntropyLoss with settings": (

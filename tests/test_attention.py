@@ -140,3 +140,63 @@ def test_dropout_in_a_block_is_off_in_eval():
     assert np.any(block(x).data != block(x).data)
     block.eval()
     equal(block(x), block(x).data)
+
+
+# -- the weights from outside -----------------------------------------------------------------
+
+PADDING = np.array([[False, False, False], [False, False, True]])
+
+
+def test_weights_of_a_layer_are_those_that_it_returns():
+    for settings, inputs in (
+        ({}, drawn((2, 3, 4))),
+        ({"batch_first": False}, drawn((3, 2, 4), (5, 2, 4))),
+        ({"kdim": 3, "vdim": 2}, drawn((2, 3, 4), (2, 5, 3))),
+    ):
+        layer = nn.MultiheadAttention(4, 2, rng=0, dtype=np.float64, **settings)
+        value = (np.ones((2, 5, 2)),) if settings.get("vdim") else ()
+        _, weights = layer(*inputs, *value, average_attn_weights=False)
+        equal(layer.attention_weights(*inputs), weights.data)
+    x = drawn((2, 3, 4))[0]
+    layer = nn.MultiheadAttention(4, 2, rng=0, dtype=np.float64)
+    masks = {"key_padding_mask": PADDING, "attn_mask": ~np.tri(3, dtype=bool)}
+    equal(layer.attention_weights(x, **masks), layer(x, average_attn_weights=False, **masks)[1].data)
+
+
+@pytest.mark.parametrize(
+    ("block", "part", "padding"),
+    [
+        (nn.TransformerBlock(4, 2, dropout=0.5, rng=0), "attention", "key_padding_mask"),
+        (nn.TransformerBlock(4, 2, dropout=0.5, causal=True, rng=0), "attention", "key_padding_mask"),
+        (nn.TransformerEncoderLayer(4, 2, 5, 0.5, rng=0), "self_attn", "src_key_padding_mask"),
+        (nn.TransformerEncoderLayer(4, 2, 5, 0.5, norm_first=True, rng=0), "self_attn", "src_key_padding_mask"),
+    ],
+)
+def test_weights_of_a_block_are_those_that_it_uses(block, part, padding, monkeypatch):
+    block, x, used = block.astype(np.float64), drawn((2, 3, 4))[0], []
+    attention = getattr(block, part)
+    forward = attention.forward
+
+    def seen(*inputs, **options):
+        used.append(forward(*inputs, **{**options, "need_weights": True, "average_attn_weights": False})[1].data)
+        return forward(*inputs, **options)
+
+    monkeypatch.setitem(vars(attention), "forward", seen)
+    block.eval()(x, **{padding: PADDING})
+    # While training, too: without dropout, and nothing is drawn.
+    random = [generator.bit_generator.state for _, generator in block.train().named_generators()]
+    found = block.attention_weights(x, **{padding: PADDING})
+    equal(found, used[0])
+    assert np.all(found.data[1, :, :, 2] == 0)
+    assert [generator.bit_generator.state for _, generator in block.named_generators()] == random
+
+
+def test_hooks_see_the_weights_of_a_whole_model():
+    model = nn.Sequential(*[nn.TransformerBlock(4, 2, causal=True, rng=k, dtype=np.float64) for k in range(2)])
+    x, found = drawn((2, 3, 4))[0], []
+    for block in model:
+        block.register_forward_hook(lambda block, inputs, out: found.append(block.attention_weights(*inputs)))
+    model(x)
+    assert len(found) == 2
+    equal(found[0], model[0].attention_weights(x).data)
+    equal(found[1], model[1].attention_weights(model[0](x)).data)

@@ -297,3 +297,14 @@ def test_schedules_start_at_the_full_rate(lesson):
     assert all(schedule(0.0) == 1 for schedule in lesson.SCHEDULES.values())
     assert lesson.SCHEDULES["cosine"](1.0) == pytest.approx(0)
     assert [lesson.SCHEDULES["step"](done) for done in (0.4, 0.6, 0.9)] == pytest.approx([1, 0.1, 0.01])
+
+
+@pytest.mark.parametrize("labels", [1, 2, 3, 12])
+def test_curves_look_different_however_many_there_are(labels, lesson, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(lesson, "save", lambda figure, path: drawn.extend(figure.axes[0].get_lines()))
+    lines = [(f"line {i}", [0, 1], [i, i]) for i in range(labels)]
+    lesson.curves(tmp_path / "curves.png", [*lines, lines[0]], title="curves", ylabel="y")
+    looks = [(line.get_color(), line.get_linestyle()) for line in drawn]
+    assert looks[-1] == looks[0]
+    assert len(set(looks[:-1])) == labels

@@ -108,6 +108,16 @@ def test_a_plot(history, tmp_path):
     assert len(History().plot().axes) == 1
 
 
+@pytest.mark.parametrize("epochs", [1, 2, 3, 5, 12, 200])
+def test_ticks_are_epochs(epochs):
+    pytest.importorskip("matplotlib")
+    (axes,) = History({"epoch": [*range(1, epochs + 1)], "loss": [0.5] * epochs}).plot().axes
+    low, high = axes.get_xlim()
+    ticks = [tick for tick in axes.get_xticks() if low <= tick <= high]
+    assert ticks
+    assert all(tick == int(tick) for tick in ticks)
+
+
 def test_a_plot_without_matplotlib(history, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)

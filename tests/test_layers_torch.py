@@ -60,6 +60,8 @@ SAME = {
     "Hardswish": lambda t: t.Hardswish(),
     "Hardshrink": lambda t: t.Hardshrink(),
     "Threshold": lambda t: t.Threshold(0.3, -1.0),
+    "Flatten": lambda t: t.Flatten(),
+    "Unflatten": lambda t: t.Unflatten(1, (3, -1)),
     "CrossEntropyLoss": lambda t: t.CrossEntropyLoss(),
     "NLLLoss": lambda t: t.NLLLoss(),
     "MultiMarginLoss": lambda t: t.MultiMarginLoss(),

@@ -64,9 +64,9 @@ CASES = {
 }
 
 
-def run(w, optimizer, loss, make, read, steps):
-    """The parameters after every step, the losses that steps returned, and the number of evaluations."""
-    calls = []
+def run(w, optimizer, loss, make, read, steps, made):
+    """After every step the parameters, the loss that it returned, the number of evaluations, and what `made` gives."""
+    calls, counts = [], []
 
     def closure():
         optimizer.zero_grad()
@@ -79,7 +79,8 @@ def run(w, optimizer, loss, make, read, steps):
     for _ in range(steps):
         losses.append(float(read(optimizer.step(closure))))
         shown.append(read(w).copy())
-    return [np.array(shown), np.array(losses), np.array(len(calls))]
+        counts.append(made(optimizer))
+    return [np.array(shown), np.array(losses), np.array(len(calls)), np.array(counts)]
 
 
 @pytest.mark.parametrize(
@@ -94,18 +95,22 @@ def test_steps_are_those_of_pytorch(case, dtype, tolerance):
     def with_torch(torch):
         w = torch.tensor(start.astype(dtype), requires_grad=True)
         optimizer = torch.optim.LBFGS([w], **options)
-        return run(w, optimizer, function(w, dtype), torch.tensor, lambda t: t.detach().numpy(), steps)
+        made = lambda optimizer: [optimizer.state[w]["n_iter"], optimizer.state[w]["func_evals"]]
+        return run(w, optimizer, function(w, dtype), torch.tensor, lambda t: t.detach().numpy(), steps, made)
 
-    wanted, wanted_losses, wanted_calls = torch_values("lbfgs", f"{case} {dtype.__name__}", with_torch)
+    wanted, wanted_losses, wanted_calls, wanted_counts = torch_values("lbfgs", f"{case} {dtype.__name__}", with_torch)
     w = tg.Tensor(start.astype(dtype), requires_grad=True)
     array, optimizer = w.data, optim.LBFGS([w], **options)
     loss = function(w, dtype)
-    ours, losses, calls = run(w, optimizer, loss, lambda a: a, lambda t: t.detach().data, steps)
+    made = lambda optimizer: [optimizer.iterations, optimizer.evaluations]
+    ours, losses, calls, counts = run(w, optimizer, loss, lambda a: a, lambda t: t.detach().data, steps, made)
     assert w.data is array
     np.testing.assert_allclose(ours, wanted, rtol=0, atol=tolerance * np.abs(wanted).max())
     np.testing.assert_allclose(losses, wanted_losses, rtol=tolerance * 10, atol=tolerance * np.abs(losses).max())
     if dtype is np.float64:
         assert calls == wanted_calls
+        # PyTorch counts from the first step on.
+        np.testing.assert_array_equal(np.cumsum(counts, axis=0), wanted_counts)
 
 
 @pytest.mark.parametrize("layout", ["C", "F"])
@@ -177,3 +182,83 @@ def test_at_a_minimum_nothing_moves():
     assert optimizer.step(closure) == 1.5
     assert w.data == [0.0]
     assert optimizer.state[w]["step"] == 0
+
+
+# -- how it ended ---------------------------------------------------------------------------------
+
+
+def minimised(loss, start, **options):
+    w = tg.Tensor(start, requires_grad=True)
+    optimizer = optim.LBFGS([w], **options)
+
+    def closure():
+        optimizer.zero_grad()
+        value = loss(w)
+        value.backward()
+        return value
+
+    assert optimizer.ended_by is None
+    optimizer.step(closure)
+    return w.data, optimizer
+
+
+@pytest.mark.parametrize(
+    ("options", "ended_by"),
+    [
+        ({"max_iter": 100, "tolerance_change": 0.0, "line_search_fn": "strong_wolfe"}, "tolerance_grad"),
+        ({"max_iter": 100, "tolerance_grad": 0.0, "line_search_fn": "strong_wolfe"}, "tolerance_change"),
+        ({"max_iter": 3, "max_eval": 99, "line_search_fn": "strong_wolfe"}, "max_iter"),
+        ({"max_iter": 3, "max_eval": 99, "lr": 0.1}, "max_iter"),
+        ({"max_iter": 50, "max_eval": 4, "lr": 0.1}, "max_eval"),
+        ({"max_iter": 100, "tolerance_grad": 1e3}, "tolerance_grad"),  # at the start
+        ({"max_iter": 100, "tolerance_change": 1e3}, "tolerance_change"),  # nothing falls that steeply
+    ],
+)
+def test_it_says_what_ended_it(options, ended_by):
+    A, b = bowl()
+    w, optimizer = minimised(lambda w: w @ (A @ w) / 2 - w @ b, np.arange(6.0), **options)
+    assert optimizer.ended_by == ended_by
+    assert optimizer.iterations <= options["max_iter"]
+    if ended_by == "max_iter":
+        assert optimizer.iterations == options["max_iter"]
+    if ended_by == "max_eval":
+        assert optimizer.evaluations == options["max_eval"]
+    if ended_by == "tolerance_grad":
+        assert np.abs(A @ w - b).max() <= options.get("tolerance_grad", 1e-7)
+
+
+def test_what_ended_the_last_step_is_forgotten_where_the_closure_raises():
+    w = tg.Tensor([1.0], requires_grad=True)
+    optimizer = optim.LBFGS([w])
+
+    def closure():
+        w.grad = tg.Tensor([0.0])
+        return 1.5
+
+    def fail():
+        raise RuntimeError("in the loss")
+
+    optimizer.step(closure)
+    assert (optimizer.ended_by, optimizer.iterations, optimizer.evaluations) == ("tolerance_grad", 0, 1)
+    with pytest.raises(RuntimeError, match="in the loss"):
+        optimizer.step(fail)
+    assert optimizer.ended_by is None
+
+
+def test_curvatures_of_a_small_loss_count_where_they_are_asked_for():
+    A, b = bowl()
+    small = lambda w: (w @ (A @ w) / 2 - w @ b) * 1e-12
+    options = {
+        "max_iter": 60,
+        "max_eval": 999,
+        "tolerance_grad": 1e-18,
+        "tolerance_change": 0.0,
+        "line_search_fn": "strong_wolfe",
+    }
+    solution = np.linalg.solve(A, b)
+    found, optimizer = minimised(small, np.zeros(6), tolerance_curvature=0.0, **options)
+    np.testing.assert_allclose(found, solution, atol=1e-5)
+    assert optimizer.ended_by == "tolerance_grad"
+    found, optimizer = minimised(small, np.zeros(6), **options)
+    assert np.abs(found - solution).max() > 1e-3
+    assert optimizer.ended_by != "tolerance_grad"

@@ -146,6 +146,10 @@ def test_a_gradient_of_a_parameter_used_inside_is_recorded():
     equal(inner, 12)
     inner.backward()
     equal(w.grad, 4)
+    with tg.no_grad():
+        bare = grad(lambda x: w * x**2)(2.0)
+    assert not isinstance(bare, Tensor)
+    assert bare == inner.data == 12
 
 
 def test_the_arguments_grad_is_left_alone():

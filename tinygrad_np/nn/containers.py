@@ -68,7 +68,9 @@ class Sequential(Module):
         if isinstance(index, str):
             raise KeyError(f"this Sequential has no layer {index!r}.  Its layers are {names}.")
         if isinstance(index, bool) or not isinstance(index, int | np.integer):
-            raise TypeError(f"a Sequential has no layer {index!r}.  Give a place, a slice, or one of the names {names}.")
+            raise TypeError(
+                f"a Sequential has no layer {index!r}.  Give a place, a slice, or one of the names {names}."
+            )
         if not -len(self) <= index < len(self):
             raise IndexError(f"this Sequential has {len(self)} layers, and none at {index}.  Its layers are {names}.")
         return self._names[index]
@@ -151,7 +153,7 @@ class Unflatten(Module):
     def _sizes_of(self, length: int, shape: tuple[int, ...]) -> tuple[int, ...]:
         # Not left to reshape: it cannot tell what -1 is where there are no samples.
         known = prod(size for size in self.sizes if size != -1)
-        rest = length // known if known else 0
+        rest = length // max(known, 1)
         sizes = tuple(rest if size == -1 else size for size in self.sizes)
         if prod(sizes) != length:
             raise ShapeError(

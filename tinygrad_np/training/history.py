@@ -100,7 +100,7 @@ class History:
             axes.set_ylabel(name)
             axes.set_xlabel("epoch")
             # There is nothing between two epochs.
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
             axes.grid(alpha=0.3)
             if len(pair) > 1:
                 axes.legend()
