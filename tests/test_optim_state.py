@@ -136,6 +136,7 @@ def test_pairs_frozen_tensors_and_groups_added_later():
         (lambda w: optim.Adadelta([w], rho=1.5), RangeError, "rho"),
         (lambda w: optim.Adagrad([w], initial_accumulator_value=-1), RangeError, "initial_accumulator_value"),
         (lambda w: optim.LBFGS([w], max_iter=0), ValueError, "max_iter=0"),
+        (lambda w: optim.LBFGS([w], tolerance_curvature=-1.0), RangeError, "tolerance_curvature=-1"),
         (lambda w: optim.LBFGS([w], line_search_fn="armijo"), ValueError, "armijo"),
         (lambda w: optim.LBFGS([{"params": [w]}, {"params": [parameter(2)]}]), ValueError, "one group"),
         (lambda w: optim.LBFGS([w, parameter(2, dtype=np.float32)]), ValueError, "float32, float64"),

@@ -271,7 +271,7 @@ class Tensor(PythonProtocols):
                 f"NumPy asked for the bare array of {self.describe()}, which requires grad: its gradient would be "
                 "cut silently.  Call a function of NumPy on the tensor itself: np.dot(a, t) instead of a.dot(t), "
                 "tg.array([...]) instead of np.array([...]); leave np.asarray(t) away.  Or take it out on purpose: "
-                "t.data, or t.detach().  (What tg.grad gives for a model depends on its weights, unless in tg.no_grad().)"
+                "t.data, or t.detach().  (What tg.grad gives for a model depends on its weights: call it in no_grad().)"
             )
         return np.array(self.data, dtype=dtype, copy=copy)
 
