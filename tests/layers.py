@@ -1,7 +1,5 @@
 """The table of all layers: how each is built, and what it takes."""
 
-import copy
-
 import numpy as np
 
 from tinygrad_np import nn
@@ -12,6 +10,35 @@ LAYERS = {
     "Linear": (lambda: nn.Linear(3, 2), (4, 3)),
     "Linear without bias": (lambda: nn.Linear(3, 2, bias=False), (2, 4, 3)),
     "Bilinear": (lambda: nn.Bilinear(2, 3, 4), (5, 2), (5, 3)),
+    # convolution
+    "Conv1d": (lambda: nn.Conv1d(2, 3, 3, padding="same"), (2, 2, 4)),
+    "Conv2d": (lambda: nn.Conv2d(2, 3, 2), (2, 2, 3, 3)),
+    "Conv2d with settings": (
+        lambda: nn.Conv2d(2, 4, (2, 3), (2, 1), (1, 2), (1, 2), 2, bias=False, padding_mode="circular"), (2, 2, 3, 4),
+    ),
+    "Conv2d with edges": (lambda: nn.Conv2d(1, 2, 2, padding=1, padding_mode="replicate"), (2, 1, 2, 2)),
+    "Conv3d": (lambda: nn.Conv3d(1, 2, (1, 2, 2)), (2, 1, 2, 2, 3)),
+    "ConvTranspose1d": (lambda: nn.ConvTranspose1d(2, 1, 3, 2, 1, 1), (2, 2, 3)),
+    "ConvTranspose2d": (lambda: nn.ConvTranspose2d(2, 2, 2, 2, groups=2), (2, 2, 2, 3)),
+    "ConvTranspose2d with settings": (
+        lambda: nn.ConvTranspose2d(1, 2, (2, 1), (2, 1), (1, 0), (2, 2), bias=False, dilation=3), (2, 1, 3, 2),
+    ),
+    "ConvTranspose3d": (lambda: nn.ConvTranspose3d(1, 2, 2, dilation=(1, 2, 1)), (1, 1, 2, 1, 2)),
+    # pooling
+    "MaxPool1d": (lambda: nn.MaxPool1d(2), (2, 2, 4)),
+    "MaxPool2d": (lambda: nn.MaxPool2d(3, 2, 1), (2, 2, 4, 5)),
+    "MaxPool2d with settings": (lambda: nn.MaxPool2d((2, 1), (3, 2), dilation=2, ceil_mode=True), (1, 2, 5, 4)),
+    "MaxPool3d": (lambda: nn.MaxPool3d(2), (1, 2, 2, 2, 4)),
+    "AvgPool1d": (lambda: nn.AvgPool1d(2, padding=1), (2, 2, 4)),
+    "AvgPool2d": (lambda: nn.AvgPool2d(2), (2, 2, 4, 5)),
+    "AvgPool2d with settings": (lambda: nn.AvgPool2d(3, 2, 1, True, False), (1, 2, 4, 4)),
+    "AvgPool3d": (lambda: nn.AvgPool3d(2, 1), (1, 1, 2, 3, 2)),
+    "AdaptiveAvgPool1d": (lambda: nn.AdaptiveAvgPool1d(3), (2, 2, 5)),
+    "AdaptiveAvgPool2d": (lambda: nn.AdaptiveAvgPool2d((2, None)), (1, 2, 3, 2)),
+    "AdaptiveAvgPool3d": (lambda: nn.AdaptiveAvgPool3d(1), (1, 2, 2, 2, 2)),
+    "AdaptiveMaxPool1d": (lambda: nn.AdaptiveMaxPool1d(3), (2, 2, 5)),
+    "AdaptiveMaxPool2d": (lambda: nn.AdaptiveMaxPool2d((2, 3)), (1, 2, 3, 4)),
+    "AdaptiveMaxPool3d": (lambda: nn.AdaptiveMaxPool3d(1), (1, 2, 2, 2, 2)),
     # tables
     "Embedding": (lambda: nn.Embedding(5, 3), lambda r: r.integers(5, 2, 4)),
     "LearnedPositions": (lambda: nn.LearnedPositions(5, 2), (2, 3, 2)),
@@ -45,6 +72,7 @@ LAYERS = {
     # recurrent
     "RNN": (lambda: nn.RNN(2, 3, nonlinearity="relu", bidirectional=True), (3, 1, 2)),
     "RNN of several layers": (lambda: nn.RNN(2, 2, 2, batch_first=True, dropout=0.4), (2, 3, 2)),
+    "LSTM": (lambda: nn.LSTM(2, 2, 2, bidirectional=True), (2, 2, 2)),
     "GRU": (lambda: nn.GRU(2, 2, bidirectional=True), (3, 2)),
     "GRU of padded sequences": (lambda: nn.GRU(2, 2, bias=False), (3, 2, 2), (1, 2, 2), lambda r: np.array([1, 3])),
     "RNNCell": (lambda: nn.RNNCell(2, 3), (2, 2), (2, 3)),
@@ -127,16 +155,4 @@ def build(name, seed=0, dtype=np.float64):
     rng = np.random.default_rng(seed)
     for parameter in layer.parameters():
         parameter.data += rng.uniform(0.1, 0.3, parameter.shape).astype(dtype)
-    return layer
-
-
-def with_parameters(layer, parameters):
-    """A copy of the layer with other parameters, which may be anything, by their names."""
-    layer = copy.deepcopy(layer)
-    for path, value in parameters.items():
-        *owners, name = path.split(".")
-        owner = layer
-        for step in owners:
-            owner = vars(owner)[step] if isinstance(owner, nn.Module) else owner[int(step)]
-        vars(owner)[name] = value
     return layer

@@ -70,8 +70,9 @@ def test_a_failure_in_the_middle_of_an_archive(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(np.lib.format, "write_array", fail_later)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(OSError, match="No space left") as caught:
             save(path, [np.ones(10)] * 3)
+    assert caught.value.__notes__ == [f"{path} was not written, and is as it was before."]
     assert load(path) == [1]
     assert os.listdir(tmp_path) == ["x.npz"]
 
@@ -116,6 +117,13 @@ def test_folders_on_the_way_are_made(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     save("here.NPZ", 2)
     assert load("here.NPZ") == 2
+
+
+@posix
+@pytest.mark.parametrize("name", ["a" * 251, "\N{SNOWMAN}" * 83 + "aa", "\N{GRINNING FACE}" * 62 + "aaa"], ids=len)
+def test_a_name_as_long_as_may_be(tmp_path, name):
+    save(tmp_path / f"{name}.npz", 1)
+    assert os.listdir(tmp_path) == [f"{name}.npz"]
 
 
 def test_a_folder_of_that_name(tmp_path):

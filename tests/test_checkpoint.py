@@ -318,3 +318,11 @@ def test_it_says_where_it_goes_on_from(tmp_path, capsys):
     capsys.readouterr()
     fit(**run, epochs=2, checkpoint=tmp_path / "run.npz")
     assert f"Going on from {tmp_path / 'run.npz'}, after epoch 1.\nepoch 2/2  loss" in capsys.readouterr().out
+
+
+def test_a_callback_that_changes_the_folder(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    fit(**parts(), epochs=2, checkpoint="run.npz", callback=lambda history: os.chdir(tmp_path / "elsewhere"))
+    assert load(tmp_path / "run.npz")["epoch"] == 2
+    assert os.listdir(tmp_path / "elsewhere") == []

@@ -5,7 +5,7 @@ import pytest
 from planted import D1, as_functions, cases
 
 import tinygrad_np as tg
-from tinygrad_np.errors import AutogradError
+from tinygrad_np.errors import AutogradError, DtypeError
 from tinygrad_np.testing import compare_grads
 from tinygrad_np.testing.diagnosis.rerun import at_prime_sizes, one_hot_axis
 from tinygrad_np.testing.diagnosis.sizes import linked_axes
@@ -220,3 +220,36 @@ def test_which_axes_go_together():
     found = linked_axes(arrays, lambda value, shape: np.zeros(shape), runs)
     assert found["X"][0] == found["y"][0] != found["X"][1] == found["W"][0] != found["W"][1]
     assert set(found) == {"X", "W", "y"}
+
+
+# -- models --------------------------------------------------------------------------------------
+
+
+def linear_model():
+    model = tg.nn.Linear(3, 1, rng=0).astype(float)
+    X, y = np.random.default_rng(1).normal(size=(5, 3)), np.arange(5.0)[:, None]
+    out = model(X)
+    dZ = 2 * (out.data - y) / 5
+    return tg.nn.Sequential(model), ((out - y) ** 2).mean(), {"d0.weight": dZ.T @ X, "d0.bias": dZ.sum(axis=0)}
+
+
+def test_a_model_stands_for_its_parameters():
+    model, loss, hand = linear_model()
+    assert compare_grads(hand, model, loss).ok
+    wrong = compare_grads({**hand, "d0.weight": 5 * hand["d0.weight"]}, model, loss)
+    assert wrong.first_wrong == "d0.weight"
+    assert str(wrong) == str(
+        compare_grads({**hand, "d0.weight": 5 * hand["d0.weight"]}, dict(model.named_parameters()), loss)
+    )
+
+
+def test_a_model_in_the_place_of_gradients():
+    model, loss, _ = linear_model()
+    with pytest.raises(DtypeError, match=r"the model Sequential.*second argument.*, model, loss\)"):
+        compare_grads(model, loss=loss)
+
+
+def test_names_that_are_no_words_are_explained():
+    model, loss, _ = linear_model()
+    with pytest.raises(DtypeError, match=r"'0\.weight' can be no name.*def hand\(\*\*arrays\).*arrays\['0\.weight'\]"):
+        compare_grads(lambda weight, bias: {}, model, lambda **arrays: loss)

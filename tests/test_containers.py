@@ -70,3 +70,16 @@ def test_unflatten_without_samples():
 def test_unflatten_refuses_what_does_not_fit(axis, sizes, words):
     with pytest.raises(ShapeError, match=words):
         nn.Unflatten(axis, sizes)(np.zeros((2, 24)))
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: nn.Sequential(nn.Linear(2, 2), nn.ReLU), r"number 1 is the class ReLU.*Write ReLU\(\.\.\.\)"),
+        (lambda: nn.Sequential([nn.Linear(2, 2)]), r"number 0 is \[Linear\(2, 2\)\].*Sequential\(\*layers\)"),
+        (lambda: nn.ReLU(inplace=True), r"ReLU has no setting 'inplace': it calls relu\(x\)"),
+    ],
+)
+def test_slips_are_named_where_the_model_is_built(call, words):
+    with pytest.raises(TypeError, match=words):
+        call()

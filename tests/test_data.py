@@ -187,11 +187,13 @@ def test_samples_of_other_kinds():
     [
         ((X, Y[:-1]), {}, ShapeError, r"\(22,\)"),
         (({"x": X, "y": Y[:-1]},), {}, ShapeError, "'y'"),
-        ((X, 3.0), {}, ShapeError, "single number"),
+        ((X, 32), {}, ShapeError, "single number 32.*batch_size=32"),
+        ((zip(X, Y, strict=True),), {}, ShapeError, "is a zip"),
+        (((X, Y),), {}, TypeError, r"one tuple of 2 arrays.*DataLoader\(x, y"),
         ((), {}, TypeError, "nothing to load"),
-        ((X,), {"batch_size": 0}, RangeError, "batch_size is 0"),
+        ((X,), {"batch_size": 0}, RangeError, "batch_size=0"),
         ((X,), {"batch_size": 2.0}, TypeError, "whole number"),
-        ((X,), {"prefetch": -1}, RangeError, "prefetch is -1"),
+        ((X,), {"prefetch": -1}, RangeError, "prefetch=-1"),
         ((X,), {"drop_last": True, "batch_size": 24}, RangeError, "at most 23"),
     ],
 )

@@ -118,6 +118,12 @@ def moved(image, down, right):
     return result
 
 
+def test_a_transform_that_forgets_to_return_the_batch():
+    loader = DataLoader(IMAGES, transform=lambda images: None, batch_size=4)
+    with pytest.raises(TypeError, match="returned None"):
+        next(iter(loader))
+
+
 def test_shifts_move_each_image_by_itself_and_all_moves_occur():
     many = np.repeat(IMAGES[:1], 300, axis=0)
     moves = {moved(IMAGES[0], d, r).tobytes() for d in (-1, 0, 1) for r in (-1, 0, 1)}
@@ -133,6 +139,8 @@ def test_crops_are_parts_and_all_places_occur():
     assert random_crop(IMAGES, 5).shape == (40, 3, 5, 5)
     with pytest.raises(RangeError, match="8 x 8"):
         random_crop(IMAGES, 8)
+    with pytest.raises(RangeError, match="pixels=-1"):
+        random_shift(IMAGES, -1)
 
 
 def test_flips():

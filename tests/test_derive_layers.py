@@ -1,7 +1,11 @@
 """derive() on networks made of layers: written out as a tutorial would, and right; or refused with a reason."""
 
+import re
+
 import numpy as np
 import pytest
+from layers import LAYERS, build, inputs_of
+from sampler import Sampler
 
 import tinygrad_np as tg
 from tinygrad_np import nn
@@ -197,6 +201,32 @@ def test_single_precision_needs_no_casts():
     derivation = derive(tg.cross_entropy(model(single), y), {"X": single, "y": y})
     assert "float" not in derivation.source
     assert {g.dtype for g in derivation.run()[1].values()} == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_layer_is_written_out_or_refused_with_a_reason(name, dtype):
+    layer, given = build(name, dtype=dtype), inputs_of(name, Sampler(), dtype)
+    given = [tg.Tensor(x, requires_grad=True) if getattr(x, "dtype", None) == dtype else x for x in given]
+    out = layer(*given)
+    loss = ((out[0] if isinstance(out, tuple) else out) ** 2).sum()
+    reasons = "loop over the steps|in groups|differs between the axes|mode of np.pad"
+    try:
+        derivation = derive(loss)
+    except DeriveError as error:
+        derivation, refusal = None, str(error)
+    if derivation is None:
+        assert re.search(reasons, refusal)
+        return
+    assert {g.dtype for g in derivation.run()[1].values()} == {np.dtype(dtype)}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_attention_is_divided_by_a_root(dtype):
+    model = nn.MultiheadAttention(4, 2, rng=0).astype(dtype)
+    derivation = derive((model(R.normal(size=(2, 3, 4)).astype(dtype))[0] ** 2).mean())
+    assert "/ math.sqrt(2)" in derivation.source
+    assert derivation.source.startswith("import math\n")
 
 
 def test_names_of_paths_become_words():

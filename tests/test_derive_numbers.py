@@ -38,6 +38,37 @@ def classes(m):
     return loss, locals()
 
 
+INPUTS, TARGETS = R.normal(size=(6, 3)), R.normal(size=6)
+
+
+def test_arrays_of_the_module_are_called_by_their_names():
+    w = parameter(3)
+    derivation = derive(((INPUTS @ w - TARGETS) ** 2).mean())
+    assert list(inspect.signature(derivation.forward).parameters) == ["INPUTS", "TARGETS", "w"]
+    assert "outside of the tape" not in derivation.source
+
+
+def test_names_of_the_function_come_before_those_of_the_module():
+    w, given, TARGETS = parameter(3), INPUTS, INPUTS[:, 0]
+    derivation = derive(((given @ w - TARGETS) ** 2).mean())
+    assert list(inspect.signature(derivation.forward).parameters) == ["given", "TARGETS", "w"]
+
+
+def test_an_array_with_two_names_has_the_first():
+    w, own = parameter(3), INPUTS
+    # Recorded as a copy, so that it is found by its numbers.
+    derivation = derive(((tg.Tensor(INPUTS.copy()) @ w) ** 2).mean())
+    assert own is INPUTS
+    assert list(inspect.signature(derivation.forward).parameters) == ["own", "w"]
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_a_gradient_that_is_a_number_has_the_dtype_of_its_parameter(dtype):
+    w = tg.Tensor(dtype(2), requires_grad=True)
+    gradients = derive(w * 3 + 1).run()[1]
+    assert (gradients["w"], gradients["w"].dtype) == (3, dtype)
+
+
 def on_its_arrays(derivation, names):
     """The loss and the gradients that the derived functions give for other arrays of these names."""
     given = {

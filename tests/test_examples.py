@@ -7,14 +7,12 @@ import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
-from pathlib import Path
 
 import matplotlib.image
 import numpy as np
 import pytest
+from running import EXAMPLES, command, environment, run
 
-ROOT = Path(__file__).parent.parent
-EXAMPLES = ROOT / "examples"
 LESSONS = ("mnist_softmax", "letters", "mnist_binary")
 PICTURES = {
     "mnist_softmax": {"graph.png", "graph.svg", "accuracy.png", "predictions.png"},
@@ -23,43 +21,12 @@ PICTURES = {
 }
 
 
-def command(name, *options):
-    # A warning in an example would be the first thing that a reader sees: here it is an error.
-    return [sys.executable, "-W", "error", str(EXAMPLES / f"{name}.py"), *map(str, options)]
-
-
-def environment():
-    return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-
-
-def run(name, *options, cwd=None):
-    return subprocess.run(
-        command(name, *options), capture_output=True, text=True, timeout=120, env=environment(), cwd=cwd, check=False
-    )
-
-
 @pytest.fixture(scope="module")
 def lesson():
     spec = importlib.util.spec_from_file_location("lesson", EXAMPLES / "lesson.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-@pytest.fixture(scope="module")
-def quick(tmp_path_factory):
-    """What `--quick` of each lesson printed, and where it put its pictures."""
-    done = {}
-
-    def of(name):
-        if name not in done:
-            out = tmp_path_factory.mktemp(name)
-            result = run(name, "--quick", "--out", out, cwd=out)
-            assert result.returncode == 0, result.stderr[-2000:]
-            done[name] = result.stdout, out
-        return done[name]
-
-    return of
 
 
 def part(text, heading):

@@ -53,6 +53,8 @@ HOSTILE = {
     "no array": ([("a.npy", b"hello")], "'a'"),
     "an empty member": ([("a.npy", b"")], "'a'"),
     "the same name twice": ([A, A], "'a.npy' twice"),
+    "a boolean of 7": ([("a.npy", npy(descr="'|b1'", content=b"\1\0\7"))], "'a'.*0 or 1"),
+    "entries without a byte": ([("a.npy", npy("(1000000000000000,)", "'<U0'", b""))], "without a byte"),
     "out of the folder": ([("../a.npy", npy())], r"'\.\./a\.npy'"),
     "out of the folder on the way": ([("b/../../a.npy", npy())], r"leads out"),
     "an absolute path": ([("/a.npy", npy())], "leads out"),
@@ -132,6 +134,34 @@ def test_a_size_that_cannot_be(tmp_path, method):
     refused(path, "'a.npy' declares 3200000128 bytes")
 
 
+def test_a_name_twice_is_found_at_once_among_many(tmp_path):
+    path = tmp_path / "a.npz"
+    archive(path, [(f"{i}.npy", b"") for i in range(20_000)] + [("19999.npy", b"")])
+    started = time.process_time()
+    with zipfile.ZipFile(path):
+        opened = time.process_time()
+    with pytest.raises(SaveFileError, match=r"'19999\.npy' twice"):
+        load(path)
+    # Comparing all pairs takes twenty times as long.
+    assert time.process_time() - opened < 6 * (opened - started)
+
+
+@pytest.mark.parametrize("shortened", ["at its start", "at its end"])
+def test_a_list_of_contents_that_lacks_members(tmp_path, shortened):
+    path = tmp_path / "a.npz"
+    np.savez(path, a=np.arange(3.0), b=np.arange(4), c=np.ones(2))
+    content = path.read_bytes()
+    end, last = content.rindex(b"PK\5\6"), content.rindex(b"PK\1\2")
+    if shortened == "at its start":
+        content = content[: end + 12] + struct.pack("<II", end - last, last) + content[end + 20 :]
+    else:
+        # The comment of the second member takes in the third.
+        second = content.rindex(b"PK\1\2", 0, last)
+        content = content[: second + 32] + struct.pack("<H", end - last) + content[second + 34 :]
+    path.write_bytes(content)
+    refused(path, "members, where 3 were written")
+
+
 def test_members_that_share_their_bytes(tmp_path):
     path = tmp_path / "x.npz"
     archive(path, [("a.npy", npy("(100000,)", content=bytes(800_000)))])
@@ -173,6 +203,7 @@ HOSTILE_TENSORS = {
     "a dtype that NumPy lacks": tensors({"a": entry("F8_E4M3", (24,))}),
     "no JSON": tensors(b"{{{{{{{{"),
     "a list": tensors(b"[1, 2, 3]"),
+    "a boolean of 7": tensors({"a": entry("BOOL", (3,), (0, 3))}, b"\1\0\7"),
     "the same name twice": tensors(b'{"a": %b, "a": %b}' % ((json.dumps(entry()).encode(),) * 2), bytes(48)),
     "half of our texts": tensors({"a": entry(), "__metadata__": {"tinygrad_np.state": "5"}}),
     "an outline without its checksum": tensors(

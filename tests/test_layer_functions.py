@@ -98,6 +98,25 @@ def test_batch_norm_refuses_single_entries_and_other_shapes():
         nn.BatchNorm2d(4)(np.ones((2, 4)))
 
 
+def test_batch_norm_counts_a_batch_once_under_checkpoint():
+    x = np.random.default_rng(0).normal(size=(6, 3))
+    once, twice = nn.BatchNorm1d(3, dtype=np.float64), nn.BatchNorm1d(3, dtype=np.float64)
+    once(x)
+    tg.checkpoint(twice)(parameter(x)).sum().backward()
+    assert twice.weight.grad is not None
+    for name, array in twice.state_dict().items():
+        np.testing.assert_array_equal(array, once.state_dict()[name])
+
+
+def test_batch_norm_of_no_samples_has_nothing_to_count():
+    layer = nn.BatchNorm1d(3)
+    x = parameter(np.ones((0, 3), np.float32))
+    layer(x).sum().backward()
+    assert x.grad.shape == (0, 3)
+    equal(layer.running_mean, np.zeros(3))
+    equal(layer.running_var, np.ones(3))
+
+
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
@@ -170,6 +189,13 @@ def test_a_layers_numbers_go_on_and_start_again_with_its_state():
     assert np.any(first != second)
     np.testing.assert_array_equal(nn.Dropout(0.5, rng=3)(np.ones(50)), first)
     assert nn.Dropout(0.5)(np.ones(3, np.float32)).dtype == np.float32
+
+
+def test_each_example_of_vmap_has_its_own_numbers():
+    x = np.ones((3, 2, 40))
+    each = np.stack([layer(example) for layer in [nn.Dropout(0.5, rng=3)] for example in x])
+    np.testing.assert_array_equal(tg.vmap(nn.Dropout(0.5, rng=3))(x), each)
+    np.testing.assert_array_equal(tg.vmap(tg.vmap(nn.Dropout(0.5, rng=3)))(x), each)
 
 
 # -- tables -----------------------------------------------------------------------------------

@@ -4,62 +4,21 @@ import os
 import re
 import signal
 import subprocess
-import sys
-from importlib import import_module
-from pathlib import Path
 
 import matplotlib.image
 import numpy as np
 import pytest
+from running import command, environment, run
 
 import tinygrad_np as tg
 from tinygrad_np.training import History
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
 FILES = {
     "mnist_mlp": {"checkpoint.npz", "stopped.npz", "history.csv", "history.png", "confusion.png", "mistakes.png"},
     "mnist_cnn": {"npz", "history.csv", "history.png", "filters.png", "maps.png", "mistakes.png"},
     "autoencoder": {"reconstructions.png", "map.png", "grid.png", "denoising.png"},
     "spirals": {"frames.png", "boundary.png", "history.csv", "history.png", "graph.png", "graph.svg"},
 }
-
-
-def command(name, *options):
-    # A warning in an example would be the first thing that a reader sees: here it is an error.
-    return [sys.executable, "-W", "error", str(EXAMPLES / f"{name}.py"), "--quick", *map(str, options)]
-
-
-def environment():
-    return {**os.environ, "PYTHONPATH": str(Path(tg.__file__).parent.parent), "PYTHONUNBUFFERED": "1"}
-
-
-def run(name, *options):
-    result = subprocess.run(
-        command(name, *options), capture_output=True, text=True, timeout=300, env=environment(), check=False
-    )
-    assert result.returncode == 0, result.stderr[-2000:]
-    return result.stdout
-
-
-@pytest.fixture(scope="module")
-def quick(tmp_path_factory):
-    """What `--quick` of each example printed, and where it put its files."""
-    done = {}
-
-    def of(name):
-        if name not in done:
-            out = tmp_path_factory.mktemp(name)
-            done[name] = run(name, "--out", out), out
-        return done[name]
-
-    return of
-
-
-@pytest.fixture
-def example(monkeypatch):
-    """A function that imports an example by its name."""
-    monkeypatch.syspath_prepend(str(EXAMPLES))
-    return import_module
 
 
 def on_test(text):
@@ -121,7 +80,7 @@ def test_mlp_goes_on_as_if_it_had_not_been_stopped(quick):
 @pytest.mark.skipif(os.name != "posix", reason="sends the signal that Ctrl-C sends")
 def test_mlp_resumes_after_ctrl_c(quick, tmp_path):
     process = subprocess.Popen(
-        command("mnist_mlp", "--out", tmp_path),
+        command("mnist_mlp", "--quick", "--out", tmp_path),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
     )  # fmt: skip
     for line in process.stdout:
@@ -132,7 +91,7 @@ def test_mlp_resumes_after_ctrl_c(quick, tmp_path):
     assert process.returncode == 130
     assert str(tmp_path / "mnist_mlp_checkpoint.npz") in errors
     assert "Traceback" not in errors
-    resumed = run("mnist_mlp", "--out", tmp_path, "--resume")
+    resumed = run("mnist_mlp", "--quick", "--out", tmp_path, "--resume").stdout
     assert "Going on from" in resumed
     whole, whole_out = quick("mnist_mlp")
     assert on_test(resumed) == on_test(whole)

@@ -101,8 +101,8 @@ def test_pairs_frozen_tensors_and_groups_added_later():
     np.testing.assert_array_equal(a.data, a_before - 0.5)
     np.testing.assert_array_equal(b.data, b_before - 0.25)
     assert frozen.data == [1.0]
-    assert [len(group.params) for group in optimizer.groups] == [1, 1]
-    assert optimizer.state_dict()["groups"][0]["names"] == ["first"]
+    assert [len(group.params) for group in optimizer.groups] == [2, 1]
+    assert optimizer.state_dict()["groups"][0]["names"] == ["first", "ice"]
 
 
 # -- refusals -----------------------------------------------------------------------------------
@@ -244,6 +244,31 @@ def test_going_on_from_a_saved_state_is_bit_for_bit(kind, dtype):
     assert repr(other.state_dict()) == repr(optimizer.state_dict())
 
 
+def test_a_state_with_a_momentum_that_came_later_and_a_parameter_that_waits():
+    a, b = parameter(3), parameter(4)
+    optimizer = optim.SGD([a, b], lr=0.1)
+    trained(optimizer, [a], 2, seed=1)
+    optimizer.groups[0]["momentum"] = 0.9
+    trained(optimizer, [a], 2, seed=2)
+    again = [tg.Tensor(p.data, requires_grad=True) for p in (a, b)]
+    other = optim.SGD(again, lr=0.1, momentum=0.9)
+    other.load_state_dict(optimizer.state_dict())
+    trained(optimizer, [a, b], 3, seed=3)
+    trained(other, again, 3, seed=3)
+    for p, q in zip((a, b), again, strict=True):
+        np.testing.assert_array_equal(p.data, q.data)
+
+
+def test_arrays_that_a_saved_state_did_not_need_start_anew():
+    w = parameter(3)
+    saved = optim.SGD([w], lr=0.5).state_dict()
+    optimizer = optim.SGD([w], lr=0.1, momentum=0.9)
+    trained(optimizer, [w], 2, seed=1)
+    optimizer.load_state_dict(saved)
+    assert (optimizer.groups[0].lr, optimizer.groups[0].momentum) == (0.5, 0.0)
+    np.testing.assert_array_equal(optimizer.state[w]["momentum_buffer"], np.zeros(3))
+
+
 def test_a_state_goes_through_json_and_arrays_of_files():
     w = parameter(3)
     optimizer = optim.Adam([w], amsgrad=True)
@@ -312,3 +337,29 @@ def test_a_history_that_does_not_fit_changes_nothing():
         with pytest.raises(ValueError, match="history"):
             optimizer.load_state_dict({**optimizer.state_dict(), "history": history})
     assert repr(optimizer.state_dict()) == before
+
+
+@pytest.mark.parametrize("make", [lambda ps: optim.SGD(ps, lr=0.1, momentum=0.9), lambda ps: optim.Adam(ps, lr=0.1)])
+def test_what_is_unfrozen_later_is_trained_from_then_on(make):
+    def run(tensors, frozen_for, steps=6):
+        optimizer = make(tensors)
+        for step in range(steps):
+            tensors[0].requires_grad = step >= frozen_for
+            optimizer.zero_grad()
+            sum(np.sum((t - 3) ** 2) for t in tensors).backward()
+            optimizer.step()
+        return optimizer
+
+    first = [tg.Tensor([1.0, 2.0], requires_grad=False), tg.Tensor(5.0, requires_grad=True)]
+    optimizer = run(first, frozen_for=2)
+    alone = [tg.Tensor([1.0, 2.0], requires_grad=True)]
+    run(alone, frozen_for=0, steps=4)
+    np.testing.assert_array_equal(first[0].data, alone[0].data)
+    copies = [tg.Tensor(t.data.copy(), requires_grad=True) for t in first]
+    other = make(copies)
+    other.load_state_dict(optimizer.state_dict())
+    for tensors, each in ((first, optimizer), (copies, other)):
+        each.zero_grad()
+        sum(np.sum((t - 3) ** 2) for t in tensors).backward()
+        each.step()
+    np.testing.assert_array_equal(first[0].data, copies[0].data)

@@ -215,6 +215,33 @@ def test_going_on_from_a_saved_state_is_bit_for_bit(case, at):
     np.testing.assert_array_equal(rates(scheduler, optimizer, 45), wanted)
 
 
+@pytest.mark.parametrize("kind", ["StepLR", "CosineAnnealingLR", "LinearLR"])
+def test_a_rate_set_to_zero_by_hand_and_back_goes_on_as_in_pytorch(kind):
+    arguments = {"StepLR": (2, 0.5), "CosineAnnealingLR": (20,), "LinearLR": (0.5, 1.0, 10)}[kind]
+
+    def run(optimizer, schedulers):
+        scheduler, written = getattr(schedulers, kind)(optimizer, *arguments), []
+        for t in range(8):
+            if t in (3, 5):
+                for group, rate in zip(optimizer.param_groups, (0.0, 0.4) if t == 3 else (0.3, 0.2), strict=True):
+                    group["lr"] = rate
+            optimizer.step()
+            scheduler.step()
+            written.append([group["lr"] for group in optimizer.param_groups])
+        return written
+
+    (wanted,) = torch_values(
+        "schedulers", f"zero by hand {kind}", lambda torch: [run(theirs(torch), torch.optim.lr_scheduler)]
+    )
+    np.testing.assert_allclose(run(ours(), optim), wanted, rtol=1e-12)
+
+
+def test_lengths_are_whole_numbers_of_numpy_too():
+    scheduler = optim.CosineAnnealingLR(ours(), np.int64(4))
+    scheduler.step()
+    assert json.loads(json.dumps(scheduler.state_dict()))["last_epoch"] == 1
+
+
 def test_a_plateau_goes_on_from_its_state():
     optimizer = ours()
     scheduler = optim.ReduceLROnPlateau(optimizer, patience=2, cooldown=2)
@@ -250,10 +277,10 @@ def test_last_epoch_goes_on_without_a_saved_scheduler():
         (lambda o: optim.LinearLR(o, 0.0), ValueError, "start_factor=0.0"),
         (lambda o: optim.LinearLR(o, total_iters=0), ValueError, "total_iters=0"),
         (lambda o: optim.ConstantLR(o, 2.0), ValueError, "factor=2.0"),
-        (lambda o: optim.CosineAnnealingLR(o, 2.5), ValueError, "T_max=2.5"),
+        (lambda o: optim.CosineAnnealingLR(o, 2.5), TypeError, "T_max=2.5"),
         (lambda o: optim.CosineAnnealingWarmRestarts(o, 0), ValueError, "T_0=0"),
         (lambda o: optim.CosineAnnealingWarmRestarts(o, 2).step(-1), ValueError, "-1"),
-        (lambda o: optim.LambdaLR(o, [abs]), ValueError, "1 functions for 2 groups"),
+        (lambda o: optim.LambdaLR(o, [abs]), ValueError, "1 values of lr_lambda for 2 groups"),
         (lambda o: optim.LambdaLR(o, lambda t: -1.0), RangeError, "lr=-0.1"),
         (lambda o: optim.OneCycleLR(o, 0.1), ValueError, "total_steps"),
         (lambda o: optim.OneCycleLR(o, 0.1, 0), ValueError, "total_steps=0"),
@@ -264,6 +291,7 @@ def test_last_epoch_goes_on_without_a_saved_scheduler():
         (lambda o: [s := optim.OneCycleLR(o, 0.1, 2)] + [s.step() for _ in range(3)], ValueError, "is over"),
         (lambda o: optim.ReduceLROnPlateau(o, "least"), ValueError, "least"),
         (lambda o: optim.ReduceLROnPlateau(o, factor=1.0), ValueError, "factor=1.0"),
+        (lambda o: optim.ReduceLROnPlateau(o, patience=-1), ValueError, "patience=-1"),
         (lambda o: optim.SequentialLR(o, [optim.StepLR(o, 3)], [5]), ValueError, r"\[5\]"),
         (lambda o: optim.ChainedScheduler([]), ValueError, "no schedulers"),
         (lambda o: optim.ChainedScheduler([optim.ReduceLROnPlateau(o)]), TypeError, "metric"),

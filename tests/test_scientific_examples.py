@@ -1,11 +1,6 @@
 """The examples that work with SciPy: their derivatives against closed formulas, their fits against the truth."""
 
-import os
 import re
-import subprocess
-import sys
-from importlib import import_module
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,45 +11,11 @@ from tinygrad_np.testing import numeric_grad
 
 optimize = pytest.importorskip("scipy.optimize")
 integrate = pytest.importorskip("scipy.integrate")
-ROOT = Path(__file__).parent.parent
 PICTURES = {
     "curve_fit": {"curve_fit.png"},
     "rosenbrock": {"rosenbrock_paths.png", "rosenbrock_descent.png"},
     "ode": {"ode_fit.png", "ode_sensitivity.png", "ode_orbits.png"},
 }
-
-
-@pytest.fixture
-def example(monkeypatch):
-    """A function that imports an example by its name."""
-    monkeypatch.syspath_prepend(str(ROOT / "examples"))
-    return import_module
-
-
-@pytest.fixture(scope="module")
-def quick(tmp_path_factory):
-    """What `--quick` of each example printed, and where it put its pictures."""
-    done = {}
-
-    def of(name):
-        if name not in done:
-            out = tmp_path_factory.mktemp(name)
-            command = [
-                sys.executable,
-                "-W",
-                "error",
-                str(ROOT / "examples" / f"{name}.py"),
-                "--quick",
-                "--out",
-                str(out),
-            ]
-            environment = {**os.environ, "PYTHONPATH": str(Path(tg.__file__).parent.parent)}
-            result = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, check=False)
-            assert result.returncode == 0, result.stderr[-2000:]
-            done[name] = result.stdout, out
-        return done[name]
-
-    return of
 
 
 @pytest.mark.parametrize("name", PICTURES)

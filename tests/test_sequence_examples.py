@@ -1,55 +1,22 @@
 """The examples on sequences: a transformer that writes, and an LSTM that remembers."""
 
-import os
 import re
 import subprocess
 import sys
 from importlib import import_module
 from math import log2
-from pathlib import Path
 
 import matplotlib.image
 import numpy as np
 import pytest
+from running import run
 
-import tinygrad_np as tg
 from tinygrad_np.testing import numeric_grad
 
-ROOT = Path(__file__).parent.parent
 FILES = {
     "transformer": {"transformer_training.png", "transformer_attention.png", "transformer.npz"},
     "lstm": {"lstm_gradients.png", "lstm_training.png", "lstm_gates.png"},
 }
-
-
-def run(name, *options):
-    # A warning in an example would be the first thing that a reader sees: here it is an error.
-    command = [sys.executable, "-W", "error", str(ROOT / "examples" / f"{name}.py"), *map(str, options)]
-    environment = {**os.environ, "PYTHONPATH": str(Path(tg.__file__).parent.parent), "PYTHONIOENCODING": "utf-8"}
-    return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=120, env=environment, check=False)
-
-
-@pytest.fixture
-def example(monkeypatch):
-    """A function that imports an example by its name."""
-    monkeypatch.syspath_prepend(str(ROOT / "examples"))
-    return import_module
-
-
-@pytest.fixture(scope="module")
-def quick(tmp_path_factory):
-    """What `--quick` of each example printed, and where it put its files."""
-    done = {}
-
-    def of(name):
-        if name not in done:
-            out = tmp_path_factory.mktemp(name)
-            result = run(name, "--quick", "--out", out)
-            assert result.returncode == 0, result.stderr[-2000:]
-            done[name] = result.stdout, out
-        return done[name]
-
-    return of
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -17,6 +17,16 @@ from tinygrad_np.training import EarlyStopping, accuracy, fit
 EPOCHS = 4
 
 
+def line(n=12, dtype=float):
+    x = np.linspace(-1, 1, n).astype(dtype)
+    return x, (2 * x + 1).astype(dtype)
+
+
+def linear_model():
+    w, b = tg.Tensor(0.0, requires_grad=True), tg.Tensor(0.0, requires_grad=True)
+    return (lambda x: w * x + b), w, b
+
+
 def noisy(x, y, rng):
     return x + rng.normal(scale=0.1, size=x.shape).astype(np.float32), y
 

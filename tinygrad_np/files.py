@@ -32,7 +32,7 @@ def replaced(path: str | os.PathLike) -> Iterator[IO[bytes]]:
         kind = IsADirectoryError if place.is_dir() else OSError
         raise kind(f"{path} cannot be written: it is {'a folder' if place.is_dir() else 'no ordinary file'}.")
     place.parent.mkdir(parents=True, exist_ok=True)
-    beside = place.with_name(f".{place.name[:100]}.{secrets.token_hex(6)}.tmp")
+    beside = place.with_name(f".{place.name[:40]}.{secrets.token_hex(6)}.tmp")
     try:
         # Not by tempfile, whose files only their owner may read: the usual rights of new files are wanted.
         with open(beside, "xb") as file:
@@ -42,9 +42,12 @@ def replaced(path: str | os.PathLike) -> Iterator[IO[bytes]]:
         if place.exists():
             os.chmod(beside, stat.S_IMODE(place.stat().st_mode))
         os.replace(beside, place)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             os.unlink(beside)
+        if isinstance(error, OSError):
+            # A full disk does not say which file it was.
+            error.add_note(f"{path} was not written, and is as it was before.")
         raise
     _sync_folder(place.parent)
 

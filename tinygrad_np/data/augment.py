@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from ..counts import count
 from ..errors import RangeError, ShapeError
 from .loader import takes_rng
 from .randomness import Randomness
@@ -58,10 +59,11 @@ def random_crop(
     array([[[ 9, 10],
             [13, 14]]])
     """
+    padding = count("padding", padding, 0)
     padded = _padded(_images(images), padding, padding)
     height, width = padded.shape[-2] - 2 * padding, padded.shape[-1] - 2 * padding
     if size is not None:
-        height, width = size if isinstance(size, tuple) else (size, size)
+        height, width = size if isinstance(size, tuple | list) else (size, size)
     rows, columns = padded.shape[-2] - height + 1, padded.shape[-1] - width + 1
     if min(height, width) < 0 or min(rows, columns) < 1:
         raise RangeError(
@@ -85,7 +87,7 @@ def random_shift(images: Any, pixels: int, rng: Randomness = None) -> np.ndarray
             [0, 0, 1],
             [0, 0, 0]]], dtype=uint8)
     """
-    return random_crop(images, padding=pixels, rng=rng)
+    return random_crop(images, padding=count("pixels", pixels, 0), rng=rng)
 
 
 def random_flip(images: Any, p: float = 0.5, axis: int = -1, rng: Randomness = None) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..counts import count
 from ..errors import RangeError, StateError
 from .randomness import Randomness, generator_state, restore_generator
 from .sources import Batch, as_batch, source
@@ -98,8 +99,8 @@ class DataLoader:
         prefetch: int = 0,
     ):
         self.dataset = source(arrays)
-        self.batch_size = _whole("batch_size", batch_size, 1)
-        self.prefetch = _whole("prefetch", prefetch, 0)
+        self.batch_size = count("batch_size", batch_size)
+        self.prefetch = count("prefetch", prefetch, 0)
         self.shuffle = shuffle
         self.rng = np.random.default_rng(rng)
         self.drop_last = drop_last
@@ -156,7 +157,10 @@ class DataLoader:
         # A generator per batch, so that a resumed epoch need not repeat the batches before.
         keywords = {"rng": np.random.default_rng((seed, k))} if self._transform_takes_rng else {}
         arguments = (batch,) if isinstance(batch, dict) else batch
-        return as_batch(self.transform(*arguments, **keywords))
+        changed = self.transform(*arguments, **keywords)
+        if changed is None:
+            raise TypeError("the transform returned None where a batch was expected.  End it with `return x, y`.")
+        return as_batch(changed)
 
     def state_dict(self) -> dict[str, Any]:
         """Where the loader is, as numbers, strings and lists that `json.dumps` takes.
@@ -210,12 +214,12 @@ class DataLoader:
         self._position = Position(int(state["epoch_seed"]), int(state["batches"])) if self._resume else None
 
 
-def ahead(prepare: Callable[[int], Batch], wanted: range, count: int) -> Iterator[Batch]:
-    """`map(prepare, wanted)` in order, with up to `count` results prepared ahead by a thread."""
+def ahead(prepare: Callable[[int], Batch], wanted: range, most: int) -> Iterator[Batch]:
+    """`map(prepare, wanted)` in order, with up to `most` results prepared ahead by a thread."""
     waiting = iter(wanted)
     # Leaving the block, by whatever way, waits for the thread to end.
     with ThreadPoolExecutor(1, thread_name_prefix="DataLoader") as thread:
-        coming = deque(thread.submit(prepare, k) for k in islice(waiting, count))
+        coming = deque(thread.submit(prepare, k) for k in islice(waiting, most))
         try:
             while coming:
                 batch = coming.popleft().result()
@@ -234,11 +238,3 @@ def takes_rng(function: Callable[..., Any]) -> bool:
         # Some functions written in C do not tell.
         return False
     return parameter is not None and parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
-
-
-def _whole(name: str, value: Any, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name} is {value!r}, but it counts: give a whole number of at least {least}.")
-    if value < least:
-        raise RangeError(f"{name} is {value}, below {least}: give a whole number of at least {least}.")
-    return int(value)

@@ -16,9 +16,10 @@ def same_length(arrays: Mapping[Any, np.ndarray]) -> int:
     """The length of the first axis, the same in all; the keys name the arrays in the message if it is not."""
     for key, array in arrays.items():
         if array.ndim == 0:
+            what = f"a {type(array[()]).__name__}" if array.dtype == object else f"the single number {array}"
             raise ShapeError(
-                f"array {key!r} is the single number {array}: samples are counted along the first axis, and it has "
-                "none.  Give arrays whose first axis runs over the samples."
+                f"array {key!r} is {what}: samples are counted along the first axis, and it has none.  Give arrays "
+                "whose first axis runs over the samples, and options by name, as batch_size=32."
             )
     lengths = {key: len(array) for key, array in arrays.items()}
     if len(set(lengths.values())) > 1:
@@ -138,6 +139,11 @@ def source(data: Sequence[Any]) -> Arrays | Columns | Samples:
         (only,) = data
         if isinstance(only, Mapping):
             return Columns(only)
+        if isinstance(only, tuple) and only and all(isinstance(array, np.ndarray) for array in only):
+            raise TypeError(
+                f"DataLoader() got one tuple of {len(only)} arrays, which could also be {len(only)} samples.  Write "
+                "DataLoader(x, y, ...) for arrays side by side; samples are given as a list."
+            )
         if not hasattr(only, "__array__") and hasattr(only, "__getitem__") and hasattr(only, "__len__"):
             return Samples(only)
     if not data:

@@ -21,8 +21,8 @@ def derive(loss: Tensor, names: Mapping[str, Any] | None = None) -> Derivation:
     """The backpropagation of `loss`, written out as NumPy: `print` it, run it, or take its LaTeX.
 
     Arrays are called as their tensors are named, else as in `names`, a dict from names to tensors and arrays; left
-    away, those are the variables of the caller.  `loss` is one number that was recorded, before or after backward();
-    the numbers are those that its tensors hold now.
+    away, those are the variables of the caller, and then those of its module.  `loss` is one number that was
+    recorded, before or after backward(); the numbers are those that its tensors hold now.
     Raises DeriveError for what is no formula, such as a function under checkpoint.
 
     >>> import numpy as np, tinygrad_np as tg
@@ -55,7 +55,7 @@ def derive(loss: Tensor, names: Mapping[str, Any] | None = None) -> Derivation:
         )
     if names is None:
         frame, _ = user_frame()
-        names = dict(frame.f_locals)
+        names = {**frame.f_locals, **{name: x for name, x in frame.f_globals.items() if name not in frame.f_locals}}
     if not isinstance(names, Mapping) or not all(isinstance(name, str) for name in names):
         raise AutogradError(
             f"derive() takes names as a dict from names to tensors and arrays, not {type(names).__name__}.  Write "

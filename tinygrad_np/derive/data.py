@@ -74,7 +74,8 @@ class Data:
             return None
         same = [name for name, array in self._given.items() if _same(array, value)]
         if same:
-            return expression(self._of(same[0])) if len(same) == 1 else None
+            arrays = {id(self._given[name]) for name in same}
+            return expression(self._of(same[0])) if len(arrays) == 1 else None
         return self._made(value)
 
     def _made(self, value: np.ndarray) -> Expr | None:

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
 from .derivation import Reading, Step
 from .expressions import Expr, Variable, cost
 from .rewriting import inlined
@@ -58,6 +60,8 @@ class Lines:
     def _line(self, step: Step, x: Expr) -> Line:
         text = Text(self.reading.m)
         written = text.array(x)
+        if step.node.is_leaf and x.number is not None and not x.shape and x.dtype != np.float64:
+            written = f"np.{x.dtype}({written})"  # inside of a line, a number takes the dtype of the arrays there
         return Line(step.variable.name, written, x, step, text.used or self.reading.m in set(x.atoms()))
 
     def _needed(self) -> set[Variable]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any
@@ -40,13 +41,13 @@ class Derivation:
     @cached_property
     def source(self) -> str:
         """The text of a module with `forward` and `backward`, and the functions they need."""
-        helpers = self._helpers()
+        helpers, lines = self._helpers(), [*self.forward_lines, *self.backward_lines]
         imports = "import numpy as np"
-        if any("math." in text for text in helpers):
+        if any(re.search(r"\bmath\.", text) for text in [*helpers, *(line.text for line in lines)]):
             imports = "import math\n\n" + imports
         if any("sliding_window_view" in line.text for line in self.forward_lines):
             imports += "\nfrom numpy.lib.stride_tricks import sliding_window_view"
-        if any("scipy.special." in line.text for line in [*self.forward_lines, *self.backward_lines]):
+        if any("scipy.special." in line.text for line in lines):
             imports += "\nimport scipy.special"
         parts = [imports, *helpers, self._forward(), self._backward()]
         return "\n\n\n".join(parts) + "\n"

@@ -340,7 +340,8 @@ def _named(text: str) -> str:
 
 
 def _root(n: int) -> str:
-    return str(math.isqrt(n)) if math.isqrt(n) ** 2 == n else f"np.sqrt({n})"
+    # NumPy's root of a number is in double precision, and would take arrays in single precision along.
+    return str(math.isqrt(n)) if math.isqrt(n) ** 2 == n else f"math.sqrt({n})"
 
 
 def _constant(value: np.ndarray, size: Callable[[int], str]) -> str:

@@ -322,16 +322,19 @@ def failed(op: Any, error: Exception, values: tuple, meta: tuple, options: dict)
     """What an op raises instead of NumPy's error: with its name and the shapes it was given."""
     if isinstance(error, AutogradError):
         return error
-    shapes = " and ".join(
-        str(np.shape(v)) if isinstance(v, np.ndarray) else repr(v)[:60] for v in values if v is not None
-    )
-    extra = "".join(f", {v!r}" for v in meta) + "".join(f", {k}={v!r}" for k, v in options.items())
+    shapes = " and ".join(_short(v) for v in values if v is not None)
+    extra = "".join(f", {_short(v)}" for v in meta) + "".join(f", {k}={_short(v)}" for k, v in options.items())
     message = f"{op.title} does not work on {shapes}{extra[:200]}: {str(error).rstrip()}"
     if type(error) is ValueError:
         return ShapeError(message + op.advice)
     # The class that NumPy users catch (IndexError, LinAlgError, TypeError ...) stays.
     error.add_note(message)
     return error
+
+
+def _short(value: Any) -> str:
+    """An argument in a message: of an array the shape."""
+    return str(value.shape) if isinstance(value, np.ndarray) else repr(value)[:60]
 
 
 _ARRAYS = frozenset({np.ndarray, type(None)})

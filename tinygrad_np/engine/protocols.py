@@ -10,6 +10,46 @@ import numpy as np
 from ..errors import DetachError, InPlaceError
 from .door import RULES, is_tensor
 
+_DEVICES = "arrays are in the computer's memory, and there are no devices.  Leave it away"
+_WRITES = "what writes into a tensor cannot be recorded.  Write t.data[...] = ... between steps"
+_DTYPE = "dtypes are NumPy's.  Write t.astype"
+HABITS = {
+    "view": "t.reshape(2, -1)", "view_as": "t.reshape(other.shape)", "permute": "t.transpose(1, 0, 2)",
+    "t": "t.T", "dim": "t.ndim", "numel": "t.size", "nelement": "t.size", "contiguous": "t", "clone": "t.copy()",
+    "unsqueeze": "t[:, None] or np.expand_dims(t, axis)", "expand": "np.broadcast_to(t, shape)",
+    "expand_as": "np.broadcast_to(t, other.shape)", "narrow": "t[:, start:stop]", "select": "t[:, index]",
+    "unbind": "np.unstack(t)", "chunk": "np.array_split(t, count)", "cat": "np.concatenate([t, other])",
+    "clamp": "np.clip(t, low, high)", "clamp_min": "np.maximum(t, low)", "clamp_max": "np.minimum(t, high)",
+    "masked_fill": "np.where(mask, value, t)", "masked_select": "t[mask]", "index_select": "np.take(t, index, axis)",
+    "gather": "np.take_along_axis(t, index, axis)", "scatter": "tg.index_update(t, index, value)",
+    "mul": "t * other", "div": "t / other", "sub": "t - other", "pow": "t ** other", "mm": "t @ other",
+    "bmm": "t @ other", "eq": "t == other", "ne": "t != other", "rsqrt": "1 / np.sqrt(t)",
+    "norm": "np.linalg.norm(t)", "relu": "tg.relu(t)", "sigmoid": "tg.sigmoid(t)", "softmax": "tg.softmax(t, axis)",
+    "log_softmax": "tg.log_softmax(t, axis)", "requires_grad_": "t.requires_grad = True", "grad_fn": "t.node",
+}  # fmt: skip
+"""What PyTorch's methods are here."""
+REASONS = {
+    **dict.fromkeys(("cpu", "cuda", "device", "is_cuda"), _DEVICES),
+    **dict.fromkeys(("float", "double", "half"), f"{_DTYPE}(np.float32), (np.float64) or (np.float16)"),
+    **dict.fromkeys(("long", "int", "bool"), f"{_DTYPE}(np.int64) or (bool)"),
+    "to": "there are no devices, and dtypes are NumPy's.  Write t.astype(np.float32), or leave it away",
+    "type": f"{_DTYPE}(np.float32), and t.dtype for what it is",
+    "type_as": f"{_DTYPE}(other.dtype)",
+}
+
+
+def _instead_of(name: str) -> str:
+    """The rest of the sentence that a Tensor has no such attribute: why, and what to write."""
+    if name in HABITS:
+        return f": its methods are those of NumPy's arrays.  Write {HABITS[name]}."
+    if name in REASONS:
+        return f": {REASONS[name]}."
+    if name.endswith("_") and not name.startswith("_"):
+        return f": {_WRITES}."
+    if callable(getattr(np, name, None)) and not isinstance(getattr(np, name), type):
+        return f": it is a function of NumPy.  Write np.{name}(t)."
+    return "."
+
 
 class PythonProtocols:
     """The part of Tensor that has nothing to do with gradients, but for refusing to lose them."""
@@ -30,8 +70,7 @@ class PythonProtocols:
         return self.data.item(*index)
 
     def __getattr__(self, name: str) -> Any:
-        known = f"  Write np.{name}(t)." if hasattr(np.ndarray, name) and hasattr(np, name) else ""
-        raise AttributeError(f"a Tensor has no {name!r}.{known}")
+        raise AttributeError(f"a Tensor has no {name!r}{_instead_of(name)}")
 
     def tolist(self) -> Any:
         """The entries as nested lists of Python numbers."""

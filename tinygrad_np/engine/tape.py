@@ -25,6 +25,9 @@ SMALL = 256
 # True, False, or a Watcher: the one piece of state, local to the context (thread, task).
 recording: ContextVar[Any] = ContextVar("tinygrad_np.recording", default=True)
 
+# Whether a function under checkpoint runs once more: what it changed besides its result, it has changed already.
+running_again: ContextVar[bool] = ContextVar("tinygrad_np.running_again", default=False)
+
 
 @contextmanager
 def no_grad() -> Iterator[None]:
@@ -50,6 +53,13 @@ class Owner(weakref.ref):
     hooks: dict[int, Any] | None = None  # by birth number: what sees the gradient, or changes it
     retains = True  # whether the tensor gets the gradient as its .grad
     accumulated = False  # whether that .grad is the sum over several backward passes
+    changed = 0  # the birth number that was next when the array of the tensor was last written into
+
+
+def written(tensor: Any) -> None:
+    """Note that the array of a leaf was written into, so that no rule takes its numbers for those that it was given."""
+    if tensor.node is not None and tensor.node.owner is not None:
+        tensor.node.owner.changed = next(births)
 
 
 class Node:

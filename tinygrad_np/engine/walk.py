@@ -190,6 +190,8 @@ def pull_back(
                     d = fit(d, parent)
                 entry = (parent, d, rule.fresh and d is not g and d.base is None)
                 if parent.rule is None:
+                    if parent.owner is not None and parent.owner.changed > node.born:
+                        _check_numbers(node, parent, kept)
                     # A leaf has nothing behind it, so it need not wait for its turn.
                     found[parent] = _add(found[parent], d) if parent in found else entry
                 elif current is None and (not heap or parent.born > -heap[0]):
@@ -216,6 +218,20 @@ def pull_back(
     if watch is not None:
         watch.walked(roots, gradients)
     return gradients
+
+
+def _check_numbers(node: Node, leaf: Node, kept: Any) -> None:
+    """Raise if a rule needed the array of a leaf that was written into since the op was recorded."""
+    tensor = leaf.owner() if leaf.owner is not None else None
+    # An op with any number of arrays keeps them in a tuple.
+    arrays = [array for part in kept for array in (part if type(part) is tuple else (part,))]
+    if tensor is None or not any(bare(array) is bare(tensor) for array in arrays):
+        return
+    raise BackwardError(
+        f"{tensor.describe()} was written into (by an optimizer's step, load_state_dict() or the like) after "
+        f"{node.describe()} had used it, and the gradient needs the numbers from then.  Call backward() of all losses "
+        "before step(), or compute the loss again after it."
+    )
 
 
 def _seen(g: Any) -> Any:
@@ -320,8 +336,8 @@ def _useful(roots: list[Node], targets: Collection[Node]) -> set[Node]:
 def _used_up(node: Node) -> BackwardError:
     return BackwardError(
         f"this tape was already walked by backward(), at {node.describe()}: what its rules had kept is dropped "
-        "as the walk passes, to save memory.  Write "
-        "backward(retain_graph=True) the first time, or compute the loss again."
+        "as the walk passes, to save memory.  Write backward(retain_graph=True) the first time, or compute the loss "
+        "again.  Where a step goes on from a state of the step before it, cut there: state = state.detach()."
     )
 
 

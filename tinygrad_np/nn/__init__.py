@@ -1,5 +1,7 @@
 """Layers: PyTorch's names, in NumPy."""
 
+from typing import Any
+
 from . import functional, init
 from .activations import (
     CELU,
@@ -33,8 +35,8 @@ from .attention import MultiheadAttention
 from .containers import Flatten, Identity, Residual, Sequential, Unflatten
 from .convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
-from .embedding import Bilinear, Embedding, LearnedPositions, SinusoidalPositions
-from .linear import Linear
+from .embedding import Embedding, LearnedPositions, SinusoidalPositions
+from .linear import Bilinear, Linear
 from .losses import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -104,3 +106,19 @@ __all__ = [
     "AdaptiveMaxPool1d", "AdaptiveMaxPool2d", "AdaptiveMaxPool3d",
     "RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell",
 ]  # fmt: skip
+
+_INSTEAD = {
+    "Parameter": "a parameter is a tensor: self.weight = Tensor(array, requires_grad=True)",
+    "ParameterList": "parameters stand in any list or dict: self.weights = [Tensor(...), ...]",
+    "ParameterDict": "parameters stand in any list or dict: self.weights = {'a': Tensor(...)}",
+    "ModuleList": "modules stand in any list: self.blocks = [Block() for _ in range(6)]",
+    "ModuleDict": "modules stand in any dict: self.heads = {'a': Linear(4, 2)}",
+    "Buffer": "a buffer is an array: self.mean = np.zeros(3)",
+    "utils": "clip_grad_norm and clip_grad_value are in tinygrad_np.optim",
+}
+"""What PyTorch's users look for, and what to write."""
+
+
+def __getattr__(name: str) -> Any:
+    advice = f": {_INSTEAD[name]}" if name in _INSTEAD else ""
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{advice}")

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from ..engine.tensor import Tensor
 from . import functional as F
 from .function import Function
-from .linear import check_sizes
 from .module import Module
+from .parameters import check_sizes
 
 # -- of straight pieces -----------------------------------------------------------------------
 

@@ -12,8 +12,9 @@ from ..errors import DtypeError, RangeError, ShapeError
 from ..ops.attention import attention_weights
 from ..ops.dropout import check_probability
 from . import functional as F
-from .linear import Linear, check_sizes, draw_uniform, parameter
+from .linear import Linear
 from .module import Module, RandomState
+from .parameters import check_sizes, draw_uniform, parameter
 
 
 class MultiheadAttention(Module):

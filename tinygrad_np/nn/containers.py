@@ -33,6 +33,11 @@ class Sequential(Module):
             named = layers[0].items()
         # As attributes of their own, so that names are "0.weight", as in PyTorch.
         for name, layer in named:
+            if isinstance(layer, type):
+                raise TypeError(
+                    f"Sequential calls one layer after the other, and number {name} is the class {layer.__name__}, of "
+                    f"which there is no layer yet.  Write {layer.__name__}(...)."
+                )
             if not callable(layer):
                 raise TypeError(
                     f"Sequential calls one layer after the other, and number {name} is {layer!r}, which cannot be "

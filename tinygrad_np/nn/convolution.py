@@ -11,8 +11,8 @@ import numpy.typing as npt
 from ..errors import RangeError
 from ..ops.places import each, paddings
 from . import functional as F
-from .linear import check_sizes, draw_uniform, parameter
 from .module import Module, RandomState
+from .parameters import check_sizes, draw_uniform, parameter
 
 Sizes = int | tuple[int, ...]
 MODES: dict[str, Any] = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
@@ -51,11 +51,12 @@ class _Convolution(Module):
 
     def extra_repr(self) -> str:
         """The channels, the kernel, and what is not usual."""
-        usual: dict[str, Any] = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1}
+        usual: dict[str, Any] = {
+            "stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1, "padding_mode": "zeros",
+        }  # fmt: skip
         words = [str(self.in_channels), str(self.out_channels), f"kernel_size={_short(self.kernel_size)}"]
-        words += [
-            f"{n}={_short(vars(self)[n])}" for n in usual if n in vars(self) and _short(vars(self)[n]) != usual[n]
-        ]
+        given = {name: _short(vars(self)[name]) for name in usual if name in vars(self)}
+        words += [f"{name}={value!r}" for name, value in given.items() if value != usual[name]]
         return ", ".join(words + ["bias=False"] * (self.bias is None))
 
 
@@ -73,8 +74,8 @@ class _Conv(_Convolution):
         super().__init__(in_channels, out_channels, kernel_size, stride, dilation, groups, bias, rng, dtype)
         if padding_mode not in MODES:
             raise RangeError(f"padding_mode is one of {', '.join(MODES)}, not {padding_mode!r}.")
-        named = isinstance(padding, str)
-        self.padding = padding if named else each(padding, self.axes, "padding", type(self).__name__, least=0)
+        around = paddings(padding, self.kernel_size, self.stride, self.dilation, type(self).__name__)
+        self.padding = padding if isinstance(padding, str) else tuple(before for before, _ in around)
         self.padding_mode = padding_mode
 
     def forward(self, x: Any) -> Any:

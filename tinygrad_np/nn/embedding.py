@@ -1,8 +1,7 @@
-"""Tables of vectors, positions, and bilinear forms."""
+"""Tables of vectors, and positions."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -10,8 +9,8 @@ import numpy.typing as npt
 
 from ..errors import RangeError, ShapeError
 from . import functional as F
-from .linear import check_sizes, draw_uniform, parameter
 from .module import Module, RandomState
+from .parameters import check_sizes, parameter
 
 
 class Embedding(Module):
@@ -108,36 +107,3 @@ class SinusoidalPositions(Module):
         if x.ndim < 2:
             raise ShapeError(f"SinusoidalPositions takes (..., length, features), and x has shape {x.shape}.")
         return x + F.sinusoidal_positions(*x.shape[-2:], x.dtype)
-
-
-class Bilinear(Module):
-    """x1 @ weight[k] @ x2 + bias[k] for each output k: `weight` is (out_features, in1_features, in2_features).
-
-    >>> import numpy as np, tinygrad_np as tg
-    >>> layer = tg.nn.Bilinear(2, 3, 4, rng=0)
-    >>> layer(np.ones((5, 2), np.float32), np.ones((5, 3), np.float32)).shape
-    (5, 4)
-    """
-
-    def __init__(
-        self, in1_features: int, in2_features: int, out_features: int, bias: bool = True, *,
-        rng: RandomState = None, dtype: npt.DTypeLike = np.float32,
-    ) -> None:  # fmt: skip
-        check_sizes("Bilinear", in1_features=in1_features, in2_features=in2_features, out_features=out_features)
-        self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
-        self.weight = parameter((out_features, in1_features, in2_features), dtype)
-        self.bias = parameter((out_features,), dtype) if bias else None
-        self.reset_parameters(np.random.default_rng(rng))
-
-    def reset_parameters(self, rng: np.random.Generator) -> None:
-        """Draw weight and bias anew."""
-        draw_uniform(rng, 1 / math.sqrt(self.in1_features), self.weight, self.bias)
-
-    def forward(self, x1: Any, x2: Any) -> Any:
-        """x1 (..., in1_features) and x2 (..., in2_features) to (..., out_features)."""
-        return F.bilinear(x1, x2, self.weight, self.bias)
-
-    def extra_repr(self) -> str:
-        """The sizes."""
-        bias = "" if self.bias is not None else ", bias=False"
-        return f"{self.in1_features}, {self.in2_features}, {self.out_features}{bias}"

@@ -27,6 +27,13 @@ class Function(Module):
     function: ClassVar[Callable[..., Any]]
 
     def __init__(self, **settings: Any) -> None:
+        known = inspect.signature(type(self).function).parameters
+        for name in settings:
+            if name not in known:
+                raise TypeError(
+                    f"{type(self).__name__} has no setting {name!r}: it calls {type(self).function.__name__}"
+                    f"({', '.join(known)}).  Leave it away."
+                )
         vars(self).update(settings)
         self._settings = tuple(settings)
 

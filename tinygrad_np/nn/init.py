@@ -16,8 +16,8 @@ import numpy as np
 
 from ..engine.tensor import Tensor
 from ..errors import DtypeError, InPlaceError, RangeError, ShapeError
+from ..ops.dropout import RandomState
 
-RandomState = np.random.Generator | int | None
 Filled = TypeVar("Filled", Tensor, np.ndarray)
 
 # -- the same for all entries --------------------------------------------------------------------

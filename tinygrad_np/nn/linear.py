@@ -1,4 +1,4 @@
-"""Layers of matrix products, and tables of vectors."""
+"""Layers of matrix products."""
 
 from __future__ import annotations
 
@@ -8,22 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..engine.tensor import Tensor
-from ..errors import RangeError
 from . import functional as F
 from .module import Module, RandomState
-
-
-def parameter(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Tensor:
-    """A parameter still to be drawn."""
-    return Tensor(np.zeros(shape, dtype), requires_grad=True)
-
-
-def check_sizes(layer: str, **sizes: Any) -> None:
-    """Refuse sizes of a layer that are no whole numbers above zero."""
-    for name, size in sizes.items():
-        if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 1:
-            raise RangeError(f"{layer} takes {name} as a whole number above 0, not {size!r}.")
+from .parameters import check_sizes, draw_uniform, parameter
 
 
 class Linear(Module):
@@ -60,8 +47,34 @@ class Linear(Module):
         return f"{self.in_features}, {self.out_features}" + ("" if self.bias is not None else ", bias=False")
 
 
-def draw_uniform(rng: np.random.Generator, bound: float, *parameters: Tensor | None) -> None:
-    """Fill parameters from (-bound, bound), in place; in the order given."""
-    for p in parameters:
-        if p is not None:
-            p.data[...] = rng.uniform(-bound, bound, p.shape)
+class Bilinear(Module):
+    """x1 @ weight[k] @ x2 + bias[k] for each output k: `weight` is (out_features, in1_features, in2_features).
+
+    >>> import numpy as np, tinygrad_np as tg
+    >>> layer = tg.nn.Bilinear(2, 3, 4, rng=0)
+    >>> layer(np.ones((5, 2), np.float32), np.ones((5, 3), np.float32)).shape
+    (5, 4)
+    """
+
+    def __init__(
+        self, in1_features: int, in2_features: int, out_features: int, bias: bool = True, *,
+        rng: RandomState = None, dtype: npt.DTypeLike = np.float32,
+    ) -> None:  # fmt: skip
+        check_sizes("Bilinear", in1_features=in1_features, in2_features=in2_features, out_features=out_features)
+        self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
+        self.weight = parameter((out_features, in1_features, in2_features), dtype)
+        self.bias = parameter((out_features,), dtype) if bias else None
+        self.reset_parameters(np.random.default_rng(rng))
+
+    def reset_parameters(self, rng: np.random.Generator) -> None:
+        """Draw weight and bias anew."""
+        draw_uniform(rng, 1 / math.sqrt(self.in1_features), self.weight, self.bias)
+
+    def forward(self, x1: Any, x2: Any) -> Any:
+        """x1 (..., in1_features) and x2 (..., in2_features) to (..., out_features)."""
+        return F.bilinear(x1, x2, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        """The sizes."""
+        bias = "" if self.bias is not None else ", bias=False"
+        return f"{self.in1_features}, {self.in2_features}, {self.out_features}{bias}"

@@ -10,19 +10,19 @@ import numpy.typing as npt
 
 from ..engine.scopes import enclose
 from ..engine.tape import births, recording
-from ..engine.tensor import Tensor
+from ..engine.tensor import Hook, Tensor
+from ..ops.dropout import RandomState
 from . import states, table
-from .tree import Part, array_of, inside, is_buffer, is_parameter, nodes_of, once, walk
-
-RandomState = np.random.Generator | int | None
+from .tree import Part, array_of, children, is_buffer, is_parameter, nodes_of, once, own_parameters, walk
 
 
 class Module(Part):
     """A part of a model: subclasses make their parameters in `__init__` and compute in `forward`.
 
-    What an instance is made of is found by looking at its attributes, also in lists, tuples and dicts:
+    What an instance is made of is found by looking at its attributes, also in lists, tuples, dicts and dataclasses:
     - a Tensor of real or complex numbers is a parameter: trained if it requires grad, else frozen;
-    - an ndarray (or a Tensor of integers) is a buffer: saved with the model, not trained;
+    - an ndarray (or a Tensor of integers) is a buffer: saved with the model, not trained (unless `forward` was the
+      first to set it, as what is kept to be looked at is);
     - a Module is a part of this one, and a `np.random.Generator` its source of random numbers.
     Names are paths of attributes, indices and keys: "blocks.0.weight".  In pictures, each call is a frame.
 
@@ -40,7 +40,7 @@ class Module(Part):
 
     training = True
     _scope: tuple[str, str, str] | None = None  # name, detail and path in pictures, once it is known
-    _hooks: tuple[Callable[..., Any], ...] = ()
+    _hooks: dict[int, Callable[..., Any]] | None = None
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """What the module computes; each subclass says."""
@@ -50,19 +50,43 @@ class Module(Part):
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """`forward`, as a frame of its own in pictures."""
-        if not recording.get():
+        where, born = self._scope or self._name_parts(), next(births)
+        attributes = len(vars(self))
+        try:
             out = self.forward(*inputs, **options)
-        else:
-            where, born = self._scope or self._name_parts(), next(births)
-            out = self.forward(*inputs, **options)
-            if isinstance(out, Tensor):
-                enclose(out.node, born, where)
-            else:
-                for node in nodes_of(out):
-                    enclose(node, born, where)
-        for hook in self._hooks:
-            hook(self, inputs, out)
+        except Exception as error:
+            self._note_place(error, inputs)
+            raise
+        if len(vars(self)) > attributes:
+            self._kept = (*self._kept, *list(vars(self))[attributes:])
+        if isinstance(out, Tensor):
+            enclose(out.node, born, where)
+        elif recording.get():
+            for node in nodes_of(out):
+                enclose(node, born, where)
+        if self._hooks:
+            for hook in list(self._hooks.values()):
+                changed = hook(self, inputs, out)
+                out = out if changed is None else changed
         return out
+
+    def _note_place(self, error: Exception, inputs: tuple[Any, ...]) -> None:
+        """Say on an error which part it comes from, once: the innermost."""
+        if not any(note.startswith("In ") for note in getattr(error, "__notes__", ())):
+            path = self._scope[2] if self._scope else ""
+            given = ", ".join(str(getattr(x, "shape", type(x).__name__)) for x in inputs) or "nothing"
+            error.add_note(f"In {self.summary_line()}{f' at {path!r}' if path else ''}, called with {given}.")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        before: Any = vars(self).get(name)
+        if is_parameter(before) and not (value is None or is_parameter(value)):
+            what = "a Tensor that was computed" if isinstance(value, Tensor) else f"{type(value).__name__}"
+            raise TypeError(
+                f"{type(self).__name__}.{name} is a parameter of shape {before.shape}, and would be one no more as "
+                f"{what}: neither trained nor saved.  Write module.{name}.data[...] = array for new numbers, or give "
+                "another parameter: Tensor(array, requires_grad=True)."
+            )
+        object.__setattr__(self, name, value)
 
     def _name_parts(self) -> tuple[str, str, str]:
         """Let every part know its path from here; parameters that have no name of their own are named by theirs."""
@@ -75,14 +99,23 @@ class Module(Part):
         assert self._scope is not None
         return self._scope
 
-    def register_forward_hook(self, hook: Callable[[Module, tuple, Any], None]) -> Callable[[], None]:
-        """Call `hook(module, inputs, output)` after each call; what this returns, called, ends that."""
-        self._hooks = (*self._hooks, hook)
+    def register_forward_hook(self, hook: Callable[[Module, tuple, Any], Any]) -> Hook:
+        """Call `hook(module, inputs, output)` after each call; what it returns, unless None, is the result instead.
 
-        def remove() -> None:
-            self._hooks = tuple(other for other in self._hooks if other is not hook)
+        `.remove()` of what this returns ends that.
 
-        return remove
+        >>> import numpy as np, tinygrad_np as tg
+        >>> layer = tg.nn.Linear(3, 2, rng=0)
+        >>> hook = layer.register_forward_hook(lambda module, inputs, output: print(module, output.shape))
+        >>> _ = layer(np.ones((5, 3), np.float32))
+        Linear(3, 2) (5, 2)
+        >>> hook.remove()
+        """
+        if self._hooks is None:
+            self._hooks = {}
+        key = next(births)
+        self._hooks[key] = hook
+        return Hook(self._hooks, key)
 
     # -- what it is made of -------------------------------------------------------------------
 
@@ -96,7 +129,7 @@ class Module(Part):
 
     def children(self) -> Iterator[Module]:
         """The parts that are not parts of parts."""
-        return (module for _, module in once(inside(self)) if isinstance(module, Module))
+        return (module for _, module in once(children(self)) if isinstance(module, Module))
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """Each parameter once, with its path."""
@@ -151,15 +184,26 @@ class Module(Part):
         True
         """
         rng = np.random.default_rng(rng)
+        modules = [*self.modules()]
+        for module in modules:
+            module._check_resets()
         # Parts first: what they are parts of has the last word on their parameters.
-        for module in reversed([*self.modules()]):
+        for module in reversed(modules):
             module.reset_parameters(rng)
         for _, generator in self.named_generators():
             generator.bit_generator.state = type(generator.bit_generator)(rng.integers(2**63)).state
         return self
 
+    def _check_resets(self) -> None:
+        own = [path for path, parameter in own_parameters(self) if parameter.requires_grad]
+        if own and type(self).reset_parameters is Module.reset_parameters:
+            raise NotImplementedError(
+                f"{type(self).__name__} does not say how its own parameters start ({', '.join(own)}): seed() would "
+                "leave them as chance made them.  Write `def reset_parameters(self, rng): ...`, which fills them."
+            )
+
     def reset_parameters(self, rng: np.random.Generator) -> None:
-        """Draw this module's own parameters anew; those without have nothing to do."""
+        """Draw this module's own parameters anew, for `seed()`; a module without any has nothing to do."""
 
     # -- saving -------------------------------------------------------------------------------
 

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..engine.tape import running_again
 from ..engine.tensor import Tensor
 from ..errors import RangeError, ShapeError
 from . import functional as F
-from .linear import check_sizes
 from .module import Module
+from .parameters import check_sizes
 
 
 class Normalization(Module):
@@ -171,7 +172,7 @@ class _BatchNorm(Normalization):
 
     def _share(self) -> float:
         """The share by which the running statistics move; without `momentum`, they are means over all batches."""
-        if self.training and self.num_batches_tracked is not None:
+        if self.training and self.num_batches_tracked is not None and not running_again.get():
             self.num_batches_tracked += 1
             if self.momentum is None:
                 return 1 / float(self.num_batches_tracked)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..ops.pooling import check_windows
 from . import functional as F
 from .module import Module
 
@@ -11,28 +12,36 @@ from .module import Module
 class _Pool(Module):
     """A function of windows, by the name of the class: MaxPool2d is max_pool2d."""
 
+    axes: int
     function: str
 
-    def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0, **options: Any) -> None:
-        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
-        self.options = options
+    def _settings(self) -> dict[str, Any]:
+        """What the function takes, by name."""
+        return {name: value for name, value in vars(self).items() if name in _USUAL}
 
     def forward(self, x: Any) -> Any:
         """x (N, C, *space) to (N, C, *out)."""
-        return getattr(F, self.function)(x, self.kernel_size, self.stride, self.padding, **self.options)
+        return getattr(F, self.function)(x, **self._settings())
 
     def extra_repr(self) -> str:
         """The window, and what is not usual."""
-        words = {"stride": self.stride, "padding": self.padding or None, **self.options}
-        return ", ".join([str(self.kernel_size), *(f"{n}={v}" for n, v in words.items() if v is not None)])
+        first, *others = self._settings().items()
+        return ", ".join([str(first[1]), *(f"{name}={value}" for name, value in others if value != _USUAL[name])])
+
+
+_USUAL = {
+    "kernel_size": None, "output_size": None, "stride": None, "padding": 0, "dilation": 1, "ceil_mode": False,
+    "count_include_pad": True,
+}  # fmt: skip
 
 
 class _MaxPool(_Pool):
     def __init__(
         self, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
     ) -> None:
-        unusual = {n: v for n, v, usual in (("dilation", dilation, 1), ("ceil_mode", ceil_mode, False)) if v != usual}
-        super().__init__(kernel_size, stride, padding, **unusual)
+        check_windows(type(self).__name__, self.axes, kernel_size, stride, padding, dilation)
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+        self.dilation, self.ceil_mode = dilation, ceil_mode
 
 
 class _AvgPool(_Pool):
@@ -40,25 +49,14 @@ class _AvgPool(_Pool):
         self, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
         count_include_pad: bool = True,
     ) -> None:  # fmt: skip
-        given = (("ceil_mode", ceil_mode, False), ("count_include_pad", count_include_pad, True))
-        super().__init__(kernel_size, stride, padding, **{n: v for n, v, usual in given if v != usual})
+        check_windows(type(self).__name__, self.axes, kernel_size, stride, padding)
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+        self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
 
 
-class _AdaptivePool(Module):
-    """As many windows per axis as asked for."""
-
-    function: str
-
+class _AdaptivePool(_Pool):
     def __init__(self, output_size: Any) -> None:
         self.output_size = output_size
-
-    def forward(self, x: Any) -> Any:
-        """x (N, C, *space) to (N, C, *output_size)."""
-        return getattr(F, self.function)(x, self.output_size)
-
-    def extra_repr(self) -> str:
-        """How many windows."""
-        return str(self.output_size)
 
 
 _WINDOWED = """The {what} of each window of samples (N, C, *space), with {axes} of space.
@@ -77,7 +75,7 @@ def _declared(base: type, name: str, function: str, what: str) -> Any:
         what=what, axes="one axis" if axes == 1 else f"{axes} axes", function=function, name=name,
         four=", ".join(["4"] * axes), two=", ".join(["2"] * axes),
     )  # fmt: skip
-    return type(name, (base,), {"function": function, "__doc__": text, "__module__": __name__})
+    return type(name, (base,), {"axes": axes, "function": function, "__doc__": text, "__module__": __name__})
 
 
 MaxPool1d, MaxPool2d, MaxPool3d = (

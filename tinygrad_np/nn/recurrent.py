@@ -11,8 +11,8 @@ import numpy.typing as npt
 from ..errors import RangeError, ShapeError
 from ..ops.dropout import check_probability, dropout
 from . import functional as F
-from .linear import check_sizes, draw_uniform, parameter
 from .module import Module, RandomState
+from .parameters import check_sizes, draw_uniform, parameter
 
 States = tuple[Any, ...]
 _USUAL = {

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..engine.tape import written
 from ..engine.tensor import Tensor
 from ..errors import DtypeError, StateError
 from .tree import Part, array_of, entries, is_parameter, once, walk
@@ -18,7 +19,7 @@ LISTED = 5
 
 def state_dict(part: Part) -> dict[str, np.ndarray]:
     """Copies of all parameters and buffers, by path."""
-    return {path: array_of(value).copy(order="C") for path, value in entries(part)}
+    return {path: array.copy(order="C") for path, array in _arrays(part).items()}
 
 
 def load_state_dict(part: Part, state: Mapping[str, Any], strict: bool) -> None:
@@ -28,9 +29,11 @@ def load_state_dict(part: Part, state: Mapping[str, Any], strict: bool) -> None:
             f"load_state_dict() takes a dict of arrays by name, as state_dict() gives, not {type(state).__name__}.  "
             "Read a file first: model.load_state_dict(tg.load(path))."
         )
-    own = {path: array_of(value) for path, value in entries(part)}
-    given = {path: np.asarray(array_of(value)) for path, value in state.items()}
+    own = _arrays(part)
+    # Copies, as they may be this model's own arrays.
+    given = {path: np.array(array_of(value)) for path, value in state.items()}
     faults = [fault for path in own if path in given if (fault := _misfit(path, own[path], given[path]))]
+    faults += _contradictions(own, given)
     if strict:
         faults += [f"{path!r} of shape {own[path].shape} is missing" for path in own if path not in given]
         faults += [f"{path!r} is not in the model{_nearest(path, own)}" for path in given if path not in own]
@@ -39,11 +42,28 @@ def load_state_dict(part: Part, state: Mapping[str, Any], strict: bool) -> None:
         raise StateError(
             f"the state does not fit this {type(part).__name__}: {'; '.join(faults[:LISTED])}{more}.  Nothing was "
             "loaded.  Build the model as it was when the state was saved, or load what fits with strict=False, "
-            "after taking out the arrays of other shapes."
+            "after taking out the arrays that do not."
         )
     for path, array in own.items():
-        if path in given:
+        if path in given and array.flags.writeable:
             array[...] = given[path]
+    for path, value in entries(part):
+        if path in given and isinstance(value, Tensor):
+            written(value)
+
+
+def _arrays(part: Part) -> dict[str, np.ndarray]:
+    """The arrays of all parameters and buffers by path; two of one path would be one in a state."""
+    found: dict[str, np.ndarray] = {}
+    for path, value in entries(part):
+        if path in found:
+            raise StateError(
+                f"this {type(part).__name__} has two arrays at {path!r}, of shapes {found[path].shape} and "
+                f"{value.shape}, and a state only one for each name.  Call the attributes and keys something else: "
+                "without dots, and not 1 and '1'."
+            )
+        found[path] = array_of(value)
+    return found
 
 
 def _misfit(path: str, own: np.ndarray, given: np.ndarray) -> str:
@@ -51,7 +71,21 @@ def _misfit(path: str, own: np.ndarray, given: np.ndarray) -> str:
         return f"{path!r} has shape {given.shape} instead of {own.shape}"
     if not np.can_cast(given.dtype, own.dtype, "same_kind"):
         return f"{path!r} has dtype {given.dtype}, which does not go into {own.dtype}"
+    if not own.flags.writeable and not np.array_equal(own, given):
+        return f"{path!r} is read-only in the model, and has other values there"
     return ""
+
+
+def _contradictions(own: Mapping[str, np.ndarray], given: Mapping[str, np.ndarray]) -> list[str]:
+    """The names of one array of the model under which the state has different ones."""
+    first: dict[int, str] = {}
+    faults = []
+    for path in own:
+        if path in given:
+            other = first.setdefault(id(own[path]), path)
+            if not np.array_equal(given[path], given[other], equal_nan=given[path].dtype.kind in "fc"):
+                faults.append(f"{other!r} and {path!r} are one array in the model, and two different ones in the state")
+    return faults
 
 
 def _nearest(path: str, own: Mapping[str, Any]) -> str:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from ..engine.tape import no_grad
-from .tree import Part, array_of, entries, inside, is_buffer, once, own_parameters, walk
+from .tree import Part, array_of, children, entries, is_buffer, once, own_parameters, walk
 
 
 def tree(part: Any) -> str:
     """The class of each part with its settings, indented as they are in each other."""
-    parts = [(name, value) for name, value in inside(part) if value is not part]
+    parts = [(name, value) for name, value in children(part) if value is not part]
     if not parts:
         return part.summary_line()
     lines = [f"({name}): {tree(inner)}".replace("\n", "\n  ") for name, inner in parts]
@@ -84,7 +84,7 @@ def summary(part: Any, inputs: tuple[Any, ...]) -> Summary:
 def _row(path: str, module: Any, outputs: dict[int, str]) -> Row:
     own = dict(once(own_parameters(module)))
     shapes = ", ".join(f"{name} {value.shape}" for name, value in own.items())
-    settings = module.summary_line() if not list(inside(module)) else type(module).__name__
+    settings = module.summary_line() if not list(children(module)) else type(module).__name__
     frozen = sum(p.size for p in own.values() if not p.requires_grad)
     size, nbytes = sum(p.size for p in own.values()), sum(p.nbytes for p in own.values())
     return Row(path, settings, outputs.get(id(module), ""), shapes, size, frozen, nbytes)
@@ -95,14 +95,14 @@ def _outputs(part: Any, inputs: tuple[Any, ...]) -> dict[int, str]:
     found: dict[int, str] = {}
     modules = [module for _, module in once(walk(part)) if isinstance(module, Part)]
     training = {id(module): module.training for module in modules}  # type: ignore[attr-defined]
-    removals = [module.register_forward_hook(_noting(found)) for module in modules]  # type: ignore[attr-defined]
+    hooks = [module.register_forward_hook(_noting(found)) for module in modules]  # type: ignore[attr-defined]
     try:
         with no_grad():
             part.eval()(*inputs)
     finally:
-        for module, remove in zip(modules, removals, strict=True):
+        for module, hook in zip(modules, hooks, strict=True):
             module.training = training[id(module)]  # type: ignore[attr-defined]
-            remove()
+            hook.remove()
     return found
 
 

@@ -1,8 +1,10 @@
-"""A model as a tree: what is found in the attributes of a module, also in lists, tuples and dicts."""
+"""A model as a tree: what is found in the attributes of a module, also in containers."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -15,41 +17,61 @@ Found = Iterator[tuple[str, Any]]
 class Part:
     """What the tree is made of: every Module is one."""
 
+    _kept: tuple[str, ...] = ()  # attributes that a call made: what it keeps to be looked at is no buffer
 
-def walk(part: Part, prefix: str = "") -> Found:
-    """The part itself, and every part, tensor, array and generator below, with its path, in the order of attributes.
+
+def held(part: Part) -> Found:
+    """What the attributes of a part hold, by path, also in containers; nothing of what its parts hold."""
+    return _inside(vars(part), "")
+
+
+def _inside(values: Any, prefix: str) -> Found:
+    for key, value in _items(values):
+        yield f"{prefix}{key}", value
+        if not isinstance(value, Part | Tensor):
+            yield from _inside(value, f"{prefix}{key}.")
+
+
+def _items(values: Any) -> list[tuple[Any, Any]]:
+    """What a container holds; nothing of what is none."""
+    # In a list of their own: another thread may set an attribute meanwhile.
+    if isinstance(values, Mapping):
+        return list(values.items())
+    if isinstance(values, list | tuple | deque):
+        return list(enumerate(values))
+    if is_dataclass(values) and not isinstance(values, type):
+        return [(field.name, getattr(values, field.name)) for field in fields(values)]
+    unordered: Any = values if isinstance(values, set | frozenset) else ()
+    if isinstance(values, np.ndarray) and values.dtype == object:
+        unordered = values.flat
+    if any(isinstance(value, Part | Tensor) for value in unordered):
+        raise TypeError(
+            f"a model found its parts or parameters in a {type(values).__name__}, where they have no names to be saved "
+            "by.  Keep them in a list, a tuple, a dict or a dataclass."
+        )
+    return []
+
+
+def walk(part: Part, prefix: str = "", around: frozenset[int] = frozenset()) -> Found:
+    """The part itself, and all that it and the parts below hold, with paths, in the order of attributes.
 
     What is at several places is found at each of them.
     """
     yield prefix, part
-    yield from _below(vars(part), prefix, {id(part)})
-
-
-def _below(values: Any, prefix: str, around: set[int]) -> Found:
-    for key, value in _items(values):
-        path = f"{prefix}.{key}" if prefix else str(key)
-        if isinstance(value, Part | Tensor | np.ndarray | np.random.Generator):
-            yield path, value
+    around |= {id(part)}
+    for name, value in held(part):
+        path = f"{prefix}.{name}" if prefix else name
+        if not isinstance(value, Part):
+            if is_parameter(value) or name.split(".")[0] not in part._kept:
+                yield path, value
         # A part may know what it is a part of.
-        if id(value) not in around and isinstance(value, Part | Mapping | list | tuple):
-            yield from _below(vars(value) if isinstance(value, Part) else value, path, around | {id(value)})
+        elif id(value) not in around:
+            yield from walk(value, path, around)
 
 
-def _items(values: Any) -> Any:
-    return values.items() if isinstance(values, Mapping) else enumerate(values)
-
-
-def inside(part: Part) -> Found:
+def children(part: Part) -> Found:
     """The parts that are not parts of parts."""
-    return _nearest(vars(part), "")
-
-
-def _nearest(values: Any, prefix: str) -> Found:
-    for key, value in _items(values):
-        if isinstance(value, Part):
-            yield f"{prefix}{key}", value
-        elif isinstance(value, Mapping | list | tuple):
-            yield from _nearest(value, f"{prefix}{key}.")
+    return ((path, value) for path, value in held(part) if isinstance(value, Part))
 
 
 def once(found: Found) -> Found:
@@ -81,14 +103,7 @@ def entries(part: Part) -> Found:
 
 def own_parameters(part: Part) -> Found:
     """The parameters of a part that are not those of its parts."""
-    return ((path, value) for path, value in _not_in_parts(vars(part), "") if is_parameter(value))
-
-
-def _not_in_parts(values: Any, prefix: str) -> Found:
-    for key, value in _items(values):
-        yield f"{prefix}{key}", value
-        if isinstance(value, Mapping | list | tuple):
-            yield from _not_in_parts(value, f"{prefix}{key}.")
+    return ((path, value) for path, value in held(part) if is_parameter(value))
 
 
 def array_of(value: Any) -> np.ndarray:

@@ -17,6 +17,7 @@ import numpy as np
 from ..engine.op import multilinear, op
 from ..errors import RangeError, ShapeError
 from .places import Places, each, inputs_of, outputs_of, paddings, weights_of
+from .reduce import operand
 
 # -- as ops --------------------------------------------------------------------------------------
 
@@ -98,26 +99,28 @@ def _settings(title, axes, x, weight, bias, channels, groups):
         )
     of_x = x.shape[-axes - 1]
     of_weight, outputs = channels
-    if of_x != of_weight or outputs % groups or of_x % groups:
+    if of_x != of_weight:
         raise ShapeError(
-            f"{title} got {of_x} channels in samples of shape {x.shape}, and weights of shape {weight.shape} in "
-            f"{groups} group{'s' if groups > 1 else ''}, which take {of_weight} and give {outputs}; both must be "
-            "multiples of the number of groups."
+            f"{title} takes as many channels as its weights are for, {of_weight} with shape {weight.shape}"
+            f"{f' in {groups} groups' if groups > 1 else ''}, and samples of shape {x.shape} have {of_x}, on axis "
+            f"{x.ndim - axes - 1}.  Channels stand before the axes of space: np.moveaxis(x, -1, 1), or x[:, None] for "
+            "images without."
+        )
+    if outputs % groups or of_x % groups:
+        raise ShapeError(
+            f"{title} splits channels into groups, and {groups} groups do not divide the {of_x} channels of samples of "
+            f"shape {x.shape} and the {outputs} that weights of shape {weight.shape} give.  Take another number."
         )
     if bias is not None and bias.shape != (outputs,):
         raise ShapeError(f"{title} takes a bias of shape ({outputs},), one per output channel, not {bias.shape}.")
     return x.ndim == axes + 1
 
 
-def _plain_or_tensor(*arrays):
-    return [a if a is None or hasattr(a, "ndim") else np.asarray(a) for a in arrays]
-
-
 def _conv(axes):
     title = f"conv{axes}d"
 
     def function(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-        x, weight, bias = _plain_or_tensor(x, weight, bias)
+        x, weight, bias = operand(x), operand(weight), None if bias is None else operand(bias)
         (groups,) = each(groups, 1, "groups", title)
         channels = weight.shape[1] * groups if weight.ndim > 1 else 0, weight.shape[0] if weight.ndim else 0
         one = _settings(title, axes, x, weight, bias, channels, groups)
@@ -133,7 +136,7 @@ def _conv_transpose(axes):
     title = f"conv_transpose{axes}d"
 
     def function(x, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-        x, weight, bias = _plain_or_tensor(x, weight, bias)
+        x, weight, bias = operand(x), operand(weight), None if bias is None else operand(bias)
         (groups,) = each(groups, 1, "groups", title)
         channels = weight.shape[0] if weight.ndim else 0, weight.shape[1] * groups if weight.ndim > 1 else 0
         one = _settings(title, axes, x, weight, bias, channels, groups)
@@ -142,9 +145,19 @@ def _conv_transpose(axes):
         more = each(output_padding, axes, "output_padding", title, least=0)
         if any(m >= max(s, d) for m, s, d in zip(more, stride, dilation, strict=True)):
             raise RangeError(f"{title} takes output_padding below the stride {stride} or the dilation, not {more}.")
-        lengths = zip(x.shape[-axes:], weight.shape[2:], stride, padding, dilation, more, strict=True)
-        space = tuple((n - 1) * s - sum(p) + d * (k - 1) + m + 1 for n, k, s, p, d, m in lengths)
-        out = conv_input(x[None] if one else x, weight, space, stride, padding, dilation, groups)
+        # What is added at the end is cut off less there; only what is then missing has no weight that meets it.
+        sides = [(before, max(after - m, 0)) for (before, after), m in zip(padding, more, strict=True)]
+        empty = [max(m - after, 0) for (_, after), m in zip(padding, more, strict=True)]
+        lengths = zip(x.shape[-axes:], weight.shape[2:], stride, sides, dilation, strict=True)
+        space = tuple((n - 1) * s - sum(p) + d * (k - 1) + 1 for n, k, s, p, d in lengths)
+        if min(space) < 1:
+            raise ShapeError(
+                f"{title} of samples of shape {x.shape} with a kernel of shape {weight.shape[2:]} and padding "
+                f"{padding} would be of shape {space}: the padding cuts everything off.  Pad less."
+            )
+        out = conv_input(x[None] if one else x, weight, space, stride, tuple(sides), dilation, groups)
+        if any(empty):
+            out = np.pad(out, [(0, 0)] * 2 + [(0, n) for n in empty])
         if bias is not None:
             out = out + bias.reshape(-1, *[1] * axes)
         return out[0] if one else out

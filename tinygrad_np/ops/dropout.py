@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.batched import Batched
+from ..engine.door import bare
 from ..errors import RangeError
 
 RandomState = np.random.Generator | int | None
@@ -23,8 +25,16 @@ def check_probability(name: str, p: float) -> None:
 def _kept(x: Any, p: float, rng: RandomState, axes: int) -> np.ndarray:
     """1 where entries stay, drawn at once for the last `axes` axes, in x's dtype (or float64 for whole numbers)."""
     shape = (*x.shape[: x.ndim - axes], *[1] * axes)
-    kept = np.random.default_rng(rng).random(shape, np.float32) >= p
+    kept = _uniform(bare(x), np.random.default_rng(rng), shape) >= p
     return kept.astype(x.dtype if x.dtype.kind in "fc" else float)
+
+
+def _uniform(like: Any, rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
+    """Uniform numbers; under `vmap` others for each example, as in a loop over them."""
+    if isinstance(like, Batched):
+        examples = bare(like.value)
+        return Batched(_uniform(examples, rng, (examples.shape[0], *shape)), like.level)
+    return rng.random(shape, np.float32)
 
 
 def _without(name: str, x: Any, p: float, rng: RandomState, axes: int) -> Any:

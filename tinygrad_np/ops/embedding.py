@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..engine.batched import unbatched
 from ..engine.door import bare
 from ..engine.op import composite, linear
 from ..errors import RangeError, ShapeError
 from .index import scatter
+from .reduce import operand
 
 # -- rows by number ---------------------------------------------------------------------------
 
@@ -42,15 +44,15 @@ _summed_rows: Any = linear(_sum_rows, name="summed_rows", fresh=True, transpose=
 
 def checked_numbers(name: str, numbers: Any, count: int) -> np.ndarray:
     """Whole numbers from 0 to count - 1 as an array, or an error that names those that are none."""
-    numbers = np.asarray(bare(numbers))
+    numbers = operand(bare(numbers))
     if numbers.dtype.kind not in "iu" and numbers.size:
         raise TypeError(
             f"{name} takes whole numbers, and got shape {numbers.shape} of dtype {numbers.dtype}.  Turn what is "
             "meant as numbers into some: x.astype(int)."
         )
-    numbers = numbers.astype(np.intp, copy=False)
-    if numbers.size and not (numbers.min() >= 0 and numbers.max() < count):
-        outside = numbers[(numbers < 0) | (numbers >= count)]
+    numbers, every = numbers.astype(np.intp, copy=False), unbatched(numbers)
+    if every.size and not (every.min() >= 0 and every.max() < count):
+        outside = every[(every < 0) | (every >= count)]
         raise IndexError(
             f"{name} counts from 0 to {count - 1}, and {outside.size} of the numbers of shape {numbers.shape} are "
             f"outside, such as {outside[0]}.  Make the table larger, or keep one number for all that are unknown."

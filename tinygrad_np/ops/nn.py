@@ -4,14 +4,13 @@ Samples may stand in rows or in columns: `axis` is the axis of the classes.  Giv
 functions return plain arrays.
 """
 
-import math
 from functools import cache
 
 import numpy as np
 
 from ..engine.op import elementwise, op
-from ..errors import DtypeError
-from .products import product
+from ..errors import DtypeError, ShapeError
+from .products import as_rows, product
 from .reduce import spread
 
 
@@ -215,11 +214,6 @@ def linear(x, w, b=None):
     return out + b
 
 
-def _rows(x):
-    """All axes but the last in one."""
-    return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
-
-
 def _added(out, bias):
     """A product, which is nobody else's, plus a bias."""
     if bias is None:
@@ -235,7 +229,7 @@ def _as_innermost(g, weight):
 @op(
     fresh=True,
     x=lambda g, weight: _as_innermost(g, weight),
-    weight=lambda g, x: product(_rows(g).mT, _rows(x)),
+    weight=lambda g, x: product(as_rows(g).mT, as_rows(x)),
     bias=lambda g: g,
     sample=lambda r: [
         r(r.real(3, 4), r.real(2, 4), r.real(2)),
@@ -248,8 +242,6 @@ def _as_innermost(g, weight):
         "weight": lambda t, x: product(x, t.mT),
         "bias": lambda t: t,
     },
-    advice="The last axis of x and the last of weight (outputs, inputs) must be equally long, and bias have one entry "
-    "per output.",
 )
 def affine(x, weight, bias=None):
     """x @ weight.T + bias over the last axis of `x`, as one op: `weight` is (outputs, inputs), as in PyTorch.
@@ -259,8 +251,12 @@ def affine(x, weight, bias=None):
     >>> linear(np.ones((5, 3, 2)), np.ones((4, 2)), np.zeros(4)).shape
     (5, 3, 4)
     """
-    if weight.ndim != 2 or not x.ndim or (bias is not None and bias.ndim != 1):
-        raise ValueError("linear takes a weight of shape (outputs, inputs), and a bias of shape (outputs,)")
+    if weight.ndim != 2 or x.shape[-1:] != weight.shape[1:] or not (bias is None or bias.shape == weight.shape[:1]):
+        raise ShapeError(
+            f"linear takes x (..., inputs), a weight (outputs, inputs) and a bias (outputs,), and shapes {x.shape}, "
+            f"{weight.shape} and {bias if bias is None else bias.shape} do not go together.  The last axis of x has to "
+            "be as long as the last of the weight."
+        )
     if x.ndim != 2:
         return _added(product(x, weight.T), bias)
     # With the samples innermost in memory: the product is a little faster so, and sums over classes much.

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..engine.door import bare
 from ..engine.op import composite, elementwise, op
+from ..engine.tape import running_again
 from ..errors import RangeError, ShapeError
 from .nn import floating
 
@@ -46,7 +47,8 @@ def _mean(x, axis):
     if _are_arrays(x) and axis == (x.ndim - 1,) and x.dtype != np.float16:
         # As a product with ones, in a third of the time.
         return np.vecdot(x, np.ones(x.shape[-1], x.dtype))[..., None] / _count(x, axis)
-    return np.mean(x, axis=axis, keepdims=True)
+    # The mean of nothing would be nan, with a warning.
+    return np.mean(x, axis=axis, keepdims=True) if x.size else np.sum(x, axis=axis, keepdims=True)
 
 
 def _wide(x):
@@ -100,12 +102,12 @@ def standardized(x, axis, eps=1e-5):
     out = np.asarray(x - mean)
     variance = _mean_of_products(out, out, axis)
     # Far from 0, the mean is only known to the precision of x: what is missing shows in the mean of the differences.
-    rest = _mean(out, axis)
-    if np.any(rest * rest > variance * (8 * np.finfo(x.dtype).eps) ** 2):
+    if np.any(mean * mean > 16 * variance):
+        rest = _mean(out, axis)
         out -= rest
-        variance = _mean_of_products(out, out, axis)
+        mean, variance = mean + rest, _mean_of_products(out, out, axis)
     out *= 1 / np.sqrt(variance + eps)
-    return out.astype(dtype, copy=False), mean + rest, variance
+    return out.astype(dtype, copy=False), mean, variance
 
 
 def _rms_pull(g, out, axis, eps):
@@ -317,9 +319,10 @@ def batch_norm(
             "its own mean, and all results would be 0.  Take larger batches, drop the last one, or model.eval()."
         )
     normal, mean, variance = standardized(x, (0, *range(2, x.ndim)), eps)
-    if training:
+    # No entries have no statistics, and those of a function that runs again were counted before.
+    if training and n and not running_again.get():
         _move(running_mean, mean, momentum)
-        _move(running_var, bare(variance) * (n / max(1, n - 1)), momentum)
+        _move(running_var, bare(variance) * (n / (n - 1)), momentum)
     return _scaled(normal, weight, bias)
 
 

@@ -105,8 +105,9 @@ def inputs_of(y, w, at, groups):
     out = np.zeros((channels, *at.padded, samples), np.result_type(y, w))
     windows = at.windows(out, writeable=True)
     for block, places in at.blocks(channels, samples):
-        columns = np.matmul(weights, flat[:, :, places])
-        columns = columns.reshape(channels, *at.kernel, -1, *at.out[1:], samples)
+        # A product of a column and a row is quicker entry by entry.
+        columns = (np.multiply if flat.shape[1] == 1 else np.matmul)(weights, flat[:, :, places])
+        columns = columns.reshape(channels, *at.kernel, block.stop - block.start, *at.out[1:], samples)
         for index in product(*map(range, at.kernel)):
             # Windows lie over each other: those of one weight at a time do not.
             met = windows[(slice(None), *index, block)]
@@ -119,10 +120,11 @@ def weights_of(x, y, at, groups):
     dtype = np.result_type(x, y)
     windows = at.windows(at.enter(x, dtype))
     flat = _grouped(np.ascontiguousarray(np.moveaxis(y, 0, -1)), groups)
-    out = np.zeros((groups, flat.shape[1], x.shape[1] // groups * at.size), dtype)
+    out = np.zeros((groups, x.shape[1] // groups * at.size, flat.shape[1]), dtype)
     for block, places in at.blocks(x.shape[1], x.shape[0]):
-        out += np.matmul(flat[:, :, places], _rows(windows, block, groups).mT)
-    return out.reshape(y.shape[1], x.shape[1] // groups, *at.kernel)
+        # The wide matrix first: the other way round takes half as long again.
+        out += np.matmul(_rows(windows, block, groups), flat[:, :, places].mT)
+    return out.mT.reshape(y.shape[1], x.shape[1] // groups, *at.kernel)
 
 
 # -- settings ------------------------------------------------------------------------------------
@@ -130,8 +132,8 @@ def weights_of(x, y, at, groups):
 
 def each(value, axes, name, title, least=1):
     """A whole number for each axis, from one number or from one per axis."""
-    values = (value,) * axes if isinstance(value, int | np.integer) else tuple(value)
-    if len(values) != axes or any(not isinstance(v, int | np.integer) or v < least for v in values):
+    values = tuple(value) if isinstance(value, tuple | list | np.ndarray) else (value,) * axes
+    if len(values) != axes or not all(isinstance(v, int | np.integer) and v >= least for v in values):
         raise RangeError(
             f"{title} takes {name} as a whole number from {least} on, or as {axes} of them, not {value!r}."
         )

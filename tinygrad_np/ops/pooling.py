@@ -14,6 +14,7 @@ import numpy as np
 from ..engine.op import linear, op
 from ..errors import RangeError, ShapeError
 from .places import each
+from .reduce import operand
 
 
 def _lengths(space, kernel, stride, dilation):
@@ -131,24 +132,40 @@ def avg_unpool(y, shape=(), kernel=(2,), stride=(2,)):
 # -- PyTorch's names -----------------------------------------------------------------------------
 
 
+def check_windows(title, axes, kernel_size, stride, padding, dilation=1):
+    """Kernel, stride, padding and dilation, one number per axis, or RangeError."""
+    kernel = each(kernel_size, axes, "kernel_size", title)
+    stride = kernel if stride is None else each(stride, axes, "stride", title)
+    padding = each(padding, axes, "padding", title, least=0)
+    if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
+        raise RangeError(
+            f"{title} takes padding up to half of the kernel {kernel}, not {padding}: there would be windows of "
+            "nothing but padding.  Pad with np.pad."
+        )
+    return kernel, stride, padding, each(dilation, axes, "dilation", title)
+
+
 def _settings(title, axes, x, kernel_size, stride, padding, dilation=1):
-    """Kernel, stride, padding and dilation, one number per axis."""
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    """The samples as an array, and what `check_windows` gives, if the windows fit."""
+    x = operand(x)
     if x.ndim not in (axes + 1, axes + 2):
         raise ShapeError(
             f"{title} takes samples (N, C, *space) with {axes} axes of space, not shape {x.shape}.  Give images "
             "without channels one by x[:, None]."
         )
-    kernel = each(kernel_size, axes, "kernel_size", title)
-    stride = kernel if stride is None else each(stride, axes, "stride", title)
-    padding = each(padding, axes, "padding", title, least=0)
-    dilation = each(dilation, axes, "dilation", title)
-    if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
-        raise RangeError(f"{title} takes padding up to half of the kernel {kernel}, not {padding}.")
+    kernel, stride, padding, dilation = check_windows(title, axes, kernel_size, stride, padding, dilation)
     padded = tuple(n + 2 * p for n, p in zip(x.shape[-axes:], padding, strict=True))
     if min(_lengths(padded, kernel, stride, dilation)) < 1:
-        raise ShapeError(f"{title}: a window of shape {kernel} does not fit into samples of shape {x.shape}.")
+        raise ShapeError(
+            f"{title} has windows of shape {kernel}, and none fits into samples of shape {x.shape}.  Take smaller "
+            "windows, or larger samples."
+        )
     return x, kernel, stride, padding, dilation
+
+
+def _least(dtype):
+    """What no entry is below."""
+    return -np.inf if dtype.kind == "f" else False if dtype.kind == "b" else np.iinfo(dtype).min
 
 
 def _padded(x, padding, more, value):
@@ -178,7 +195,7 @@ def _max_pool(axes):
     def function(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
         x, kernel, stride, padding, dilation = _settings(title, axes, x, kernel_size, stride, padding, dilation)
         more = _further(x, kernel, stride, padding, dilation, ceil_mode)
-        return max_pool(_padded(x, padding, more, -np.inf), kernel, stride, dilation)
+        return max_pool(_padded(x, padding, more, _least(x.dtype)), kernel, stride, dilation)
 
     return _named(function, title, _MAX, axes)
 
@@ -187,7 +204,8 @@ def _avg_pool(axes):
     title = f"avg_pool{axes}d"
 
     def function(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
-        x, kernel, stride, padding, dilation = _settings(title, axes, x, kernel_size, stride, padding)
+        x, kernel, stride, padding, _ = _settings(title, axes, x, kernel_size, stride, padding)
+        x, dilation = _floating(x), (1,) * axes
         more = _further(x, kernel, stride, padding, dilation, ceil_mode)
         out = avg_pool(_padded(x, padding, more, 0), kernel, stride)
         if not any(more) and (count_include_pad or not any(padding)):
@@ -210,7 +228,7 @@ def _adaptive(axes, kind):
     title = f"adaptive_{kind}_pool{axes}d"
 
     def function(x, output_size):
-        x = x if hasattr(x, "ndim") else np.asarray(x)
+        x = operand(x)
         # None keeps the length of an axis.
         sizes = output_size if isinstance(output_size, tuple | list) else (output_size,) * axes
         given = [n if size is None else size for n, size in zip(x.shape[-axes:], sizes, strict=False)]
@@ -223,7 +241,12 @@ def _adaptive(axes, kind):
     return _named(function, title, _ADAPTIVE_TEXT[kind], axes)
 
 
+def _floating(x):
+    return x if x.dtype.kind == "f" else x.astype(float)
+
+
 def _average_along(x, axis, size):
+    x = _floating(x)
     starts, ends = _windows_for(x.shape[axis], size)
     places = np.arange(x.shape[axis])[:, None]
     weights = ((places >= starts) & (places < ends)) / (ends - starts)
@@ -235,7 +258,7 @@ def _largest_along(x, axis, size):
     index = starts[:, None] + np.arange((ends - starts).max())
     inside = index < ends[:, None]
     seen = np.take(np.moveaxis(x, axis, -1), np.minimum(index, ends[:, None] - 1), axis=-1)
-    return np.moveaxis(np.max(seen, axis=-1, where=inside, initial=-np.inf), -1, axis)
+    return np.moveaxis(np.max(seen, axis=-1, where=inside, initial=_least(x.dtype)), -1, axis)
 
 
 _ADAPTIVE = {"avg": _average_along, "max": _largest_along}

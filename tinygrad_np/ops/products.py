@@ -26,13 +26,13 @@ def product(a: Any, b: Any) -> Any:
             return a.dot(b)
         if axes and a.flags.c_contiguous:
             # np.matmul would make one product for each matrix of the batch.
-            return _as_rows(a).dot(b).reshape((*a.shape[:-1], b.shape[1]))
+            return as_rows(a).dot(b).reshape((*a.shape[:-1], b.shape[1]))
     elif b.ndim == 1 and 0 < axes < 3:
         return a.dot(b)
     return np.matmul(a, b)
 
 
-def _as_rows(a):
+def as_rows(a):
     """All axes but the last in one."""
     return a if a.ndim == 2 else a.reshape((math.prod(a.shape[:-1]), a.shape[-1]))
 
@@ -53,12 +53,12 @@ def _matmul_b(g, a, shape):
     if len(shape) == 1 == a.ndim:
         return a * g
     if len(shape) == 1:
-        return product(_as_rows(np.atleast_2d(a)).T, g.reshape(-1))
+        return product(as_rows(np.atleast_2d(a)).T, g.reshape(-1))
     if a.ndim == 1:
         return a[:, None] * g[..., None, :]
     if len(shape) == 2:
         # One product of all rows, not one for each matrix of the batch and a sum over them.
-        return product(_as_rows(a).T, _as_rows(g))
+        return product(as_rows(a).T, as_rows(g))
     return np.matmul(a.mT, g)
 
 

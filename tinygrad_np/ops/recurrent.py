@@ -9,18 +9,11 @@ derivative of a linear recurrence is one too.  What the gates were is not kept, 
 all steps at once: that needs no loop.
 """
 
-import math
-
 import numpy as np
 
 from ..engine.op import op
 from .nn import affine, floating, sigmoid
-from .products import product
-
-
-def _rows(x):
-    """All axes but the last in one."""
-    return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+from .products import as_rows, product
 
 
 def _before(first, states):
@@ -70,7 +63,7 @@ def _linear_pull(g, b, slope, weight, out, reverse):
     d = _linear(g, slope, weight.mT, not reverse)
     start = _started(out, reverse)
     d_slope = (g + product(_started(d, not reverse), weight.mT)) * (b + product(start, weight))
-    return d, d_slope, product(_rows(start).mT, _rows(d))
+    return d, d_slope, product(as_rows(start).mT, as_rows(d))
 
 
 @op(
@@ -100,7 +93,7 @@ def _rnn_pull(g, h, weight, out, nonlinearity):
     """The gradients of x, h and weight."""
     d = _linear(g, _SLOPES[nonlinearity](out), weight, True)
     # Not one product with all states, because it costs more to copy them.
-    d_weight = product(_rows(d[1:]).mT, _rows(out[:-1])) + product(_rows(d[:1]).mT, _rows(h[None]))
+    d_weight = product(as_rows(d[1:]).mT, as_rows(out[:-1])) + product(as_rows(d[:1]).mT, as_rows(h[None]))
     return d, product(d[0], weight), d_weight
 
 
@@ -169,7 +162,7 @@ def _lstm_pull(g, x, h, c, weight, out):
         steps.append(np.concatenate([dc, dc, dc, dh], axis=-1) * slopes_t)
         back_h, back_c = product(steps[-1], weight), dc * f_t
     dx = _forwards(steps)
-    return dx, back_h, back_c, product(_rows(dx).mT, _rows(h_before))
+    return dx, back_h, back_c, product(as_rows(dx).mT, as_rows(h_before))
 
 
 @op(
@@ -239,7 +232,7 @@ def _gru_pull(g, x, h, weight, bias, out):
         back = dh * z_t + product(steps[-1] * to_hidden_t, weight)
     dh = _forwards(steps)
     d_hidden = dh * to_hidden
-    return dh * to_x, back, product(_rows(d_hidden).mT, _rows(before)), d_hidden
+    return dh * to_x, back, product(as_rows(d_hidden).mT, as_rows(before)), d_hidden
 
 
 @op(

@@ -60,9 +60,10 @@ class Adam(Optimizer):
     def numbers(self, group: Group, step: int) -> tuple[Any, ...]:
         """The corrections of both means moved out of the arrays, into the rate and eps."""
         beta1, beta2 = group["betas"]
+        new1 = 1 - beta1
         correction = sqrt(1 - beta2**step)
         rate = group["lr"] * correction / (1 - beta1**step)
-        return 1 - beta1, beta2, 1 - beta2, group["eps"] * correction, rate
+        return beta1, new1, beta2, (1 - beta2) / new1**2, group["eps"] * correction, rate
 
     def update(
         self,
@@ -76,14 +77,15 @@ class Adam(Optimizer):
         max_exp_avg_sq: Any = None,
     ) -> None:
         """See the class."""
-        new1, beta2, new2, eps, rate = numbers
-        np.subtract(g, exp_avg, out=a)
-        a *= new1
-        exp_avg += a
-        np.multiply(g, g, out=a)
-        a *= new2
+        beta1, new1, beta2, new2_of_square, eps, rate = numbers
+        new = np.multiply(g, new1, out=a)
+        exp_avg *= beta1
+        exp_avg += new
+        # Not g * g: what was just written is squared in half the time.
+        new *= new
+        new *= new2_of_square
         exp_avg_sq *= beta2
-        exp_avg_sq += a
+        exp_avg_sq += new
         if max_exp_avg_sq is not None:
             exp_avg_sq = np.maximum(max_exp_avg_sq, exp_avg_sq, out=max_exp_avg_sq)
         np.sqrt(exp_avg_sq, out=a)

@@ -10,13 +10,15 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
+from ..engine.tape import written
 from ..engine.tensor import Tensor
 from .group import check_gradient
 
 BLOCK_BYTES = 1 << 18
-SMALL = 2048
-"""Parameters of fewer entries are trained together."""
+SMALL_BYTES = 1 << 15
+"""Parameters of up to so many bytes are trained together."""
 
 
 class Block(NamedTuple):
@@ -164,33 +166,31 @@ class Run:
         counts = self.steps.tolist()
         return counts.count(counts[0]) == len(counts) and all(slot.parameter.grad is not None for slot in self.slots)
 
-    def create(self, name: str, fill: float) -> None:
-        """A state array for each parameter, of its dtype, shape and memory order, unless it is there."""
-        if name in self._lines:
-            return
-        line = np.zeros(self.size, self.dtype)
-        if fill:
-            # In complex numbers both parts, for they are trained as two numbers.
-            as_pairs(line).fill(fill)
-        self._lines[name] = line
-        for slot, place in zip(self.slots, self._places, strict=True):
-            slot.state[name] = slot.shaped(line[place])
+    def start(self, name: str, fill: float) -> None:
+        """Fill the state arrays of this name, which are made first where there are none: one for each parameter."""
+        if name not in self._lines:
+            self._lines[name] = line = np.zeros(self.size, self.dtype)
+            for slot, place in zip(self.slots, self._places, strict=True):
+                slot.state[name] = slot.shaped(line[place])
+        # In complex numbers both parts, for they are trained as two numbers.
+        as_pairs(self._lines[name]).fill(fill)
 
     def has(self, name: str) -> bool:
         """Whether there is a state array of this name."""
         return name in self._lines
 
     def count(self) -> int:
-        """Count a step, and return its number."""
-        self.steps += 1
-        return self.steps.item(0)
+        """Count a step of all parameters, which have made the same number of steps, and return its number."""
+        number = self.steps.item(0) + 1
+        self.steps.fill(number)
+        return number
 
     def gradient(self, workspace: Workspace) -> np.ndarray:
         """The gradients of all parameters in one line."""
         if self._gradient is None:
             return as_pairs(self.slots[0].gradient(workspace))
         for slot, part in zip(self.slots, self._gradients, strict=True):
-            np.copyto(part, slot.parameter.grad.data, casting="unsafe")  # type: ignore[union-attr]
+            part[...] = slot.parameter.grad.data  # type: ignore[union-attr]
         return as_pairs(self._gradient)
 
     def blocks(self, workspace: Workspace, names: tuple[str, ...]) -> list[Block]:
@@ -206,7 +206,7 @@ class Run:
             self._names = names
             self._cut = self._cutting(workspace, self._copy)
         for slot, part in zip(self.slots, self._copied, strict=False):
-            np.copyto(part, slot.parameter.data)
+            part[...] = slot.parameter.data
         return self._cut
 
     def _cutting(self, workspace: Workspace, line: Any) -> list[Block]:
@@ -220,19 +220,37 @@ class Run:
         return cut
 
     def finish(self) -> None:
-        """Write back what was trained in a copy."""
+        """Write back what was trained in a copy, and note that the parameters are others now."""
         for slot, part in zip(self.slots, self._copied, strict=False):
-            np.copyto(slot.parameter.data, part)
+            slot.parameter.data[...] = part
+        for slot in self.slots:
+            written(slot.parameter)
 
 
 def runs_of(slots: list[Slot]) -> list[Run]:
     """Large parameters one by one, small ones together."""
-    large = [[slot] for slot in slots if slot.size >= SMALL]
-    small: dict[np.dtype, list[Slot]] = {}
+    shared = sharing_memory(slots)
+    alone: list[list[Slot]] = []
+    together: dict[np.dtype, list[Slot]] = {}
     for slot in slots:
-        if slot.size < SMALL:
-            small.setdefault(slot.dtype, []).append(slot)
-    return [Run(members) for members in [*large, *small.values()]]
+        if slot.parameter.data.nbytes > SMALL_BYTES or slot in shared:
+            alone.append([slot])
+        else:
+            together.setdefault(slot.dtype, []).append(slot)
+    return [Run(members) for members in [*alone, *together.values()]]
+
+
+def sharing_memory(slots: list[Slot]) -> set[Slot]:
+    """Parameters that may lie in the same memory, as tied ones: each must see what the step of another has changed."""
+    bounds = [(*byte_bounds(slot.parameter.data), slot) for slot in slots if slot.size]
+    found: set[Slot] = set()
+    last_end, last = 0, None
+    for start, end, slot in sorted(bounds, key=lambda bound: bound[:2]):
+        if last is not None and start < last_end:
+            found |= {slot, last}
+        if end > last_end:
+            last_end, last = end, slot
+    return found
 
 
 def as_pairs(line: np.ndarray) -> np.ndarray:

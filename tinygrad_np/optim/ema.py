@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.tape import written
 from ..errors import RangeError, ShapeError
 from .group import check_trainable, read
 
@@ -75,13 +76,15 @@ class EMA:
         arrays = [tensor.data for tensor in self.parameters]
         self._applied = True
         try:
-            for array, average in zip(arrays, self.averages, strict=True):
-                np.copyto(array, average)
+            for tensor, average in zip(self.parameters, self.averages, strict=True):
+                np.copyto(tensor.data, average)
+                written(tensor)
             yield
         finally:
             for tensor, array, values in zip(self.parameters, arrays, kept, strict=True):
                 np.copyto(array, values)
                 tensor.data = array
+                written(tensor)
             self._applied = False
 
     def state_dict(self) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ..counts import count
+from ..engine.tape import written
 from ..engine.tensor import Tensor
 from .blocks import Slot, as_pairs
 from .group import Group
@@ -101,8 +103,7 @@ class LBFGS(Optimizer):
                 "Give one list of tensors, or use one optimizer for each."
             )
         for key in ("max_iter", "max_eval", "history_size"):
-            if isinstance(group[key], bool) or not isinstance(group[key], int) or group[key] < 1:
-                raise ValueError(f"{key}={group[key]!r} is no number of times.  Give an int of at least 1.")
+            count(key, group[key])
         if group["line_search_fn"] not in (None, "strong_wolfe"):
             raise ValueError(
                 f"line_search_fn={group['line_search_fn']!r} is not known.  Give "
@@ -134,6 +135,7 @@ class LBFGS(Optimizer):
     def _move_to(self, position: np.ndarray) -> None:
         for slot, part in self._parts(position.view(self._dtype)):
             np.copyto(slot.parameter.data, slot.shaped(part))
+            written(slot.parameter)
 
     # -- steps --------------------------------------------------------------------------------
 

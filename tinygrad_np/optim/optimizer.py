@@ -17,7 +17,7 @@ class Optimizer:
     """The part of an optimizer that does not depend on its formula.
 
     `parameters`: an iterable of Tensors, of (name, Tensor) pairs, or of groups
-    `{"params": [...], "lr": 0.1}`; tensors that do not require grad are left alone.  A variant
+    `{"params": [...], "lr": 0.1}`; those that do not require grad are left alone as long as they do not.  A variant
     is a subclass that names its `arrays` of state, turns hyperparameters into `numbers`, once per step, and says in
     `update` what happens to some entries `p` of a parameter with gradient `g`, in place, with
     `a` and `b` as scratch:
@@ -57,7 +57,7 @@ class Optimizer:
         self._workspace = Workspace()
         for members, own in read(parameters):
             self._add(members, own)
-        if not any(self._slots):
+        if not any(slot.parameter.requires_grad for slots in self._slots for slot in slots):
             raise ValueError(
                 "none of the tensors that the optimizer got requires grad, so there is nothing to train.  "
                 "Make them with Tensor(..., requires_grad=True)."
@@ -168,24 +168,27 @@ class Optimizer:
                     "Give each tensor once."
                 )
             seen.add(id(tensor))
-        members = [(name, tensor) for name, tensor in members if tensor.requires_grad]
+        members = [(name, tensor) for name, tensor in members if tensor.dtype.kind in "fc"]
         for _, tensor in members:
             check_trainable(tensor)
         group = Group([tensor for _, tensor in members], {**self.defaults, **own})
         self.check(group)
         slots = [Slot(tensor, name) for name, tensor in members]
-        runs = runs_of(slots)
+        runs = runs_of([slot for slot in slots if slot.parameter.requires_grad])
         for run in runs:
             self._create(group, run)
+        # What is frozen now may be trained later; until then it has no gradient, and needs no state.
+        runs += [Run([slot]) for slot in slots if not slot.parameter.requires_grad]
         self.groups.append(group)
         self._slots.append(slots)
         self._runs.append(runs)
 
     def _create(self, group: Group, run: Run) -> tuple[str, ...]:
+        """Make the state arrays that `group` needs now, and `run` has not; returns their names."""
         names = self.used(group)
         for name in names:
             if not run.has(name):
-                run.create(name, self.fill(group, name))
+                run.start(name, self.fill(group, name))
         return names
 
     def _step_group(self, group: Group, runs: list[Run]) -> None:
@@ -198,7 +201,8 @@ class Optimizer:
         coupled = decay if decay and shrink is None else None
         converted: dict[Any, tuple[Any, ...]] = {}
         for run in runs:
-            if run.slots[0].parameter.grad is None:
+            first = run.slots[0].parameter
+            if first.grad is None or not first.requires_grad:
                 continue
             key = run.real, run.count()
             if key not in converted:

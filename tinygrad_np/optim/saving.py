@@ -15,8 +15,11 @@ from .group import RANGES, Group, in_range
 def state_dict(optimizer: Any) -> dict[str, Any]:
     """What `Optimizer.state_dict` returns."""
     groups = []
-    for group, slots in zip(optimizer.groups, optimizer._slots, strict=True):
+    for group, slots, runs in zip(optimizer.groups, optimizer._slots, optimizer._runs, strict=True):
         groups.append({**plain_values(group), "names": [slot.given_name for slot in slots]})
+        for run in runs:
+            # What was switched on since the last step, so that a state has all that its hyperparameters need.
+            optimizer._create(group, run)
     slots = [slot for members in optimizer._slots for slot in members]
     state = [{name: array.copy() for name, array in slot.state.items()} for slot in slots]
     return {"optimizer": type(optimizer).__name__, "groups": groups, "state": state}
@@ -41,17 +44,19 @@ def load_state_dict(optimizer: Any, state: Mapping[str, Any]) -> None:
     require_number("groups", len(saved), len(optimizer.groups), kind)
     for number, (group, slots, values) in enumerate(zip(optimizer.groups, optimizer._slots, saved, strict=True)):
         check_values(group, slots, values, f"group {number}")
-    slots = [slot for members in optimizer._slots for slot in members]
-    require_number("parameters", len(state["state"]), len(slots), kind)
-    for slot, arrays in zip(slots, state["state"], strict=True):
-        check_arrays(optimizer, slot, arrays)
-    for group, values in zip(optimizer.groups, saved, strict=True):
+    members = [(slot, values) for slots, values in zip(optimizer._slots, saved, strict=True) for slot in slots]
+    require_number("parameters", len(state["state"]), len(members), kind)
+    for (slot, values), arrays in zip(members, state["state"], strict=True):
+        check_arrays(optimizer, slot, optimizer.used(values), arrays)
+    names = {name for arrays in state["state"] for name in arrays}
+    for group, runs, values in zip(optimizer.groups, optimizer._runs, saved, strict=True):
         group.update({key: scalar(key, value) for key, value in values.items() if key != "names"})
-    names = {name for arrays in state["state"] for name in arrays} - {"step"}
-    for run in (run for runs in optimizer._runs for run in runs):
-        for name in names:
-            run.create(name, 0.0)
-    for slot, arrays in zip(slots, state["state"], strict=True):
+        for run in runs:
+            for name in optimizer.arrays:
+                # Also those that are not in the state: they start anew.
+                if name in names or run.has(name):
+                    run.start(name, optimizer.fill(group, name))
+    for (slot, _), arrays in zip(members, state["state"], strict=True):
         for name, array in arrays.items():
             np.copyto(slot.state[name], array, casting="unsafe")
 
@@ -101,9 +106,9 @@ def check_values(group: Group, slots: list[Slot], values: Any, where: str) -> No
         raise ValueError(f"the saved state of {where} lacks {missing[0]!r}.  Give what state_dict() returned.")
 
 
-def check_arrays(optimizer: Any, slot: Slot, arrays: Any) -> None:
-    """Raise if saved arrays do not fit a parameter."""
-    require_keys(arrays, tuple(slot.state), f"{type(optimizer).__name__} for {slot.describe()}")
+def check_arrays(optimizer: Any, slot: Slot, needed: tuple[str, ...], arrays: Any) -> None:
+    """Raise if saved arrays do not fit a parameter, or lack one of those `needed` by the saved hyperparameters."""
+    require_keys(arrays, ("step", *needed), f"{type(optimizer).__name__} for {slot.describe()}")
     for name, array in arrays.items():
         if name not in ("step", *optimizer.arrays):
             raise ValueError(

@@ -76,8 +76,7 @@ class SGD(Optimizer):
             momentum_buffer *= momentum
             momentum_buffer += g if undamped is None else np.multiply(g, undamped, out=a)
             direction = momentum_buffer
-        if nesterov:
-            np.multiply(momentum_buffer, momentum, out=a)
-            a += g
-            direction = a
+            if nesterov:
+                direction = np.multiply(momentum_buffer, momentum, out=a)
+                direction += g
         p -= np.multiply(direction, lr, out=a)

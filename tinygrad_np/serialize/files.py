@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+import numpy as np
+
 from ..errors import AutogradError
 
 
@@ -46,6 +48,14 @@ def content_of(path: Path) -> Iterator[IO[bytes]]:
                 f"{path} cannot be loaded: {reason}.  The file is damaged, cut off, or was written by something else: "
                 "load a copy of it, or save it again."
             ) from error
+
+
+def checked(array: np.ndarray) -> np.ndarray:
+    """The array, whose bytes came from a file; SaveFileError if they are no entries of its dtype."""
+    # NumPy takes any byte for a boolean, and then finds two that are true unequal.
+    if array.dtype.kind == "b" and array.view(np.uint8).max(initial=0) > 1:
+        raise SaveFileError("booleans are bytes of 0 or 1, and it has others")
+    return array
 
 
 def _opened(path: Path) -> IO[bytes]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import re
 import zipfile
+from collections import Counter
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
-from .files import SaveFileError, how_to_convert
+from .files import SaveFileError, checked, how_to_convert
 from .outline import Outline, together
 
 OUTLINE = "state.json"
@@ -20,6 +21,8 @@ DEFLATE = 1032
 """How many bytes one compressed byte can at most become."""
 EMPTY = 22
 """The bytes of an archive without members."""
+LONGEST_COMMENT = 0xFFFF
+"""How many bytes may follow the end of an archive."""
 BLOCK = 1 << 20
 
 
@@ -48,12 +51,24 @@ def read(file: IO[bytes]) -> Any:
     """The state in an archive; without an outline, its arrays by name, as np.load gives them."""
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
+        _check_list(members, file)
         _check_archive(members, Path(file.name), file.seek(0, 2))
         arrays = {info.filename[:-4]: _array(archive, info) for info in members if info.filename != OUTLINE}
         if OUTLINE not in archive.namelist():
             return arrays
         with archive.open(OUTLINE) as member:
             return together(member.read().decode(), arrays)
+
+
+def _check_list(members: list[zipfile.ZipInfo], file: IO[bytes]) -> None:
+    """Compare the number of members, of which zipfile reads as many as it finds, with the one that was written."""
+    size = file.seek(0, 2)
+    file.seek(max(0, size - EMPTY - LONGEST_COMMENT))
+    end = file.read()
+    number = int.from_bytes(end[end.rfind(b"PK\5\6") + 10 :][:2], "little")
+    # From this number on it stands elsewhere.
+    if number != len(members) and len(members) < 0xFFFF:
+        raise SaveFileError(f"its list of contents has {len(members)} members, where {number} were written")
 
 
 def _check_archive(members: list[zipfile.ZipInfo], path: Path, size: int) -> None:
@@ -63,7 +78,7 @@ def _check_archive(members: list[zipfile.ZipInfo], path: Path, size: int) -> Non
             f"it is a pickle of PyTorch, which can run any code when it is read.  {how_to_convert(path)}"
         )
     if len(set(names)) < len(names):
-        double = next(name for name in names if names.count(name) > 1)
+        [(double, _)] = Counter(names).most_common(1)
         raise SaveFileError(f"it holds {double!r} twice")
     if not members and size > EMPTY:
         raise SaveFileError("its list of contents is empty")
@@ -99,7 +114,7 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
             # Only now, as the number of bytes comes from the file.
             content = np.empty(info.file_size - start, np.uint8)
             _fill(content, member)
-        return np.ndarray(shape, dtype, content.data, order="F" if fortran else "C")
+        return checked(np.ndarray(shape, dtype, content.data, order="F" if fortran else "C"))
     except Exception as error:
         reason = str(error) or type(error).__name__
         raise SaveFileError(f"the array {info.filename[:-4]!r} is damaged: {reason}") from error
@@ -111,6 +126,8 @@ def _header(member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
     shape, fortran, dtype = np.lib.format.read_array_header_1_0(member)
     if dtype.kind not in "biufcSUmM":
         raise SaveFileError(f"it has dtype {dtype}, which is none of numbers, texts or dates (objects are pickles)")
+    if not dtype.itemsize and 0 not in shape:
+        raise SaveFileError(f"it has shape {shape} of entries without a byte")
     return shape, fortran, dtype
 
 

@@ -13,7 +13,7 @@ from typing import IO, Any
 import numpy as np
 
 from ..extras import extra
-from .files import SaveFileError
+from .files import SaveFileError, checked
 from .outline import Outline, UnsavableError, together
 
 STATE, CHECKS = "tinygrad_np.state", "tinygrad_np.crc32"
@@ -98,7 +98,7 @@ def _array(name: str, dtype: str, shape: list[int], data: bytes | bytearray) -> 
     code = np.dtype(NAMES[dtype])
     if math.prod(shape) * code.itemsize != len(data):
         raise SaveFileError(f"the array {name!r} of shape {shape} and {code} has {len(data)} bytes")
-    return np.frombuffer(bytearray(data) if isinstance(data, bytes) else data, code).reshape(shape)
+    return checked(np.frombuffer(bytearray(data) if isinstance(data, bytes) else data, code).reshape(shape))
 
 
 def _check(arrays: dict[str, np.ndarray], checks: dict[str, int]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from .compare import GradientMismatch, assert_grads_match, compare_grads
 from .gradcheck import GradientCheck, GradientCheckError, check_grad
+from .modules import check_module
 from .numeric import NumericGradient, numeric_grad
 from .tolerance import Tolerance, digits, scaled_error, tolerance
 
@@ -17,7 +18,7 @@ __all__ = [
     # hand-written gradients
     "compare_grads", "assert_grads_match", "GradientMismatch",
     # derivatives of any function
-    "check_grad", "GradientCheck", "GradientCheckError", "numeric_grad", "NumericGradient",
+    "check_grad", "check_module", "GradientCheck", "GradientCheckError", "numeric_grad", "NumericGradient",
     # how close is close
     "tolerance", "Tolerance", "scaled_error", "digits",
 ]  # fmt: skip

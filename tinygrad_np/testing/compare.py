@@ -10,6 +10,7 @@ import numpy as np
 from ..engine.tape import recording
 from ..engine.tensor import Tensor
 from ..errors import AutogradError, ShapeError
+from ..nn.module import Module
 from .diagnosis import arguments, rerun
 from .diagnosis.case import Finding
 from .diagnosis.judge import Judge, Judgement
@@ -43,7 +44,7 @@ def assert_grads_match(hand: Any, tensors: Any = None, loss: Any = None, **optio
 
 def compare_grads(
     hand: Mapping[str, Any] | Callable[..., Any],
-    tensors: Mapping[str, Any] | None = None,
+    tensors: Mapping[str, Any] | Module | None = None,
     loss: Any = None,
     *,
     numeric: bool = True,
@@ -55,8 +56,8 @@ def compare_grads(
     """Compare hand-written gradients with autograd's, and with numeric ones, and say why one is wrong.
 
     `hand` has the gradients by name: "dW1" (or "W1") is that of the tensor W1, "dZ1" of an intermediate Z1, and
-    "loss" the value of your own loss.  `tensors` are the tensors by name, `locals()` for instance; without,
-    the names on the tape are taken.  `loss` is the recorded loss, before or after backward().
+    "loss" the value of your own loss.  `tensors` are the tensors by name, `locals()` for instance, or a Module;
+    without, the names on the tape are taken.  `loss` is the recorded loss, before or after backward().
     Any shape and dtype; nothing is changed, neither tape nor `.grad` nor arrays.
 
     With functions it can try other sizes, which tells causes apart that look alike: `hand(**arrays)` gives the
@@ -75,6 +76,8 @@ def compare_grads(
     >>> report.first_wrong, report.findings["dw"][0].mistake
     ('dw', 'batch_factor')
     """
+    if isinstance(tensors, Module):
+        tensors = dict(tensors.named_parameters())
     arguments.check(hand, tensors, loss, shapes, seed, rtol, atol)
     token = recording.set(True)
     try:

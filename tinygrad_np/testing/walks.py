@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.door import bare
 from ..transforms.gradients import jvp, vjp
 from .numeric import index
 from .subject import Subject, draw
@@ -35,7 +36,7 @@ class Walks:
         sent = [c.astype(np.asarray(o).dtype) for c, o in zip(self.cotangents, outs, strict=True)]
         before = [c.copy() for c in sent]
         self._check_values(outs)
-        grads = list(map(np.asarray, pull(list(sent))))
+        grads = pull(list(sent))
         self._check_form(grads)
         self._check_unchanged(given, self.subject.leaves, "argument")
         self._check_unchanged(sent, before, "cotangent")
@@ -53,7 +54,7 @@ class Walks:
 
     def _pulling(self, leaves: list[np.ndarray]) -> tuple[list[np.ndarray], tuple[Any, Any]]:
         given = [leaf.copy() for leaf in leaves]
-        return given, vjp(self.subject.run, *given)
+        return given, _pulling(self.subject.run, given)
 
     def _check_values(self, outs: list[Any]) -> None:
         if len(outs) != len(self.outs) or any(np.shape(a) != b.shape for a, b in zip(outs, self.outs, strict=True)):
@@ -126,13 +127,13 @@ class Walks:
         moved = [(x + 1e-5 * np.maximum(1, np.abs(x))).astype(x.dtype) for x in leaves]
         turned = [c / 2 for c in sent]
         with np.errstate(all="ignore"):  # the edge of where the function is defined may be near
-            alone = list(vjp(self.subject.run, *[x.copy() for x in moved])[1](turned))
+            alone = _pulling(self.subject.run, [x.copy() for x in moved])[1](turned)
 
         def both(*given: Any) -> list[Any]:
             return [*self.subject.run(*given[:n]), *self.subject.run(*given[n:])]
 
         with np.errstate(all="ignore"):
-            together = list(vjp(both, *[x.copy() for x in [*leaves, *moved]])[1]([*sent, *turned]))
+            together = _pulling(both, [x.copy() for x in [*leaves, *moved]])[1]([*sent, *turned])
         for found, expected in ((together[:n], grads), (together[n:], alone)):
             self._check_same(
                 found, expected, "two calls on one tape give other gradients than each alone",
@@ -144,7 +145,7 @@ class Walks:
     def pushed(self, tangents: list[np.ndarray]) -> tuple[float, float]:
         """The derivative of the weighted results along tangents, by jvp, and the size of what was added."""
         given = [leaf.copy() for leaf in self.subject.leaves]
-        outs, ts = jvp(self.subject.run, tuple(given), tuple(tangents))
+        outs, ts = bare(jvp(self.subject.run, tuple(given), tuple(tangents)))
         self._check_unchanged(given, self.subject.leaves, "argument")
         for o, t in zip(outs, ts, strict=True):
             if np.shape(t) != np.shape(o) or not np.isfinite(t).all():
@@ -173,3 +174,9 @@ class Walks:
                 "One is the transpose of the other, so the two rules of an op do not fit: check each alone with "
                 "modes=('reverse',) and modes=('forward',) to see which is wrong.",
             )
+
+
+def _pulling(f: Callable[..., Any], given: list[np.ndarray]) -> tuple[Any, Callable[[list[np.ndarray]], list[Any]]]:
+    """`vjp` in arrays: where `f` uses the weights of a model, its results and gradients depend on those too."""
+    outs, pull = vjp(f, *given)
+    return bare(outs), lambda cotangents: [np.asarray(bare(g)) for g in pull(cotangents)]

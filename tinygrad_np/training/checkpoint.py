@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..data.randomness import generator_state, restore_generator
 from ..engine.tensor import Tensor
 from ..errors import StateError
 from ..nn.module import Module
@@ -68,7 +69,7 @@ class Run:
             "optimizer": self.optimizer.state_dict(),
             "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
             "loaders": {name: loader.state_dict() for name, loader in self.loaders.items()},
-            "generators": {name: generator.bit_generator.state for name, generator in self.generators()},
+            "generators": {name: generator_state(generator) for name, generator in self.generators()},
             "early_stopping": None if self.stopping is None else self.stopping.state_dict(),
         }
 
@@ -82,7 +83,7 @@ class Run:
             self.scheduler.load_state_dict(state["scheduler"])
         self.optimizer.load_state_dict(state["optimizer"])
         for name, generator in self.generators():
-            generator.bit_generator.state = state["generators"][name]
+            restore_generator(generator, state["generators"][name])
         if self.stopping is not None and state["early_stopping"] is not None:
             self.stopping.load_state_dict(state["early_stopping"])
 
@@ -107,13 +108,15 @@ class Checkpoint:
 
     def __init__(self, path: str | os.PathLike, run: Run) -> None:
         self.path, self.run = os.fspath(path), run
+        # The current folder may be another one after an epoch.
+        self._place = os.path.abspath(path)
         self.epoch: int | None = 0  # the last one that the file has; None while it is written
 
     def save(self, epoch: int, history: History) -> None:
         """Write everything, as it is after `epoch`."""
         head = {"kind": KIND, "version": VERSION, "epoch": epoch, "description": self.run.description()}
         self.epoch = None
-        save(self.path, {**head, "history": history.columns, "state": self.run.state()})
+        save(self._place, {**head, "history": history.columns, "state": self.run.state()})
         self.epoch = epoch
 
     def restore(self, saved: dict[str, Any]) -> None:
@@ -123,9 +126,9 @@ class Checkpoint:
 
     def read(self) -> dict[str, Any] | None:
         """What the file holds; None if there is none.  Raises StateError if it belongs to something else."""
-        if not os.path.lexists(self.path):
+        if not os.path.lexists(self._place):
             return None
-        saved = load(self.path)
+        saved = load(self._place)
         if not isinstance(saved, dict) or saved.get("kind") != KIND:
             raise StateError(
                 f"{self.path} is no checkpoint of fit(), so it is neither read nor overwritten.  Give another path."

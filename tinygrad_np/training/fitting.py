@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ..counts import count
+from .arguments import (
+    check_functions,
+    check_loaders,
+    check_monitor,
+    check_optimizer,
+    check_progress,
+    check_scheduler,
+    check_trained,
+    needs_number,
+)
 from .checkpoint import Checkpoint, Run
 from .history import History
 from .loop import evaluate, mode, train_epoch
 from .metrics import Metrics
 from .reporting import Reporter
 from .stopping import EarlyStopping
-
-TAKEN = ("epoch", "loss", "lr", "seconds")
 
 
 def fit(
@@ -112,9 +120,18 @@ def fit(
     >>> history.columns.keys()
     dict_keys(['epoch', 'loss', 'accuracy', 'lr', 'seconds'])
     """
-    stopping = EarlyStopping(early_stopping) if isinstance(early_stopping, int) else early_stopping
-    _check(epochs, metrics, validation, scheduler, scheduler_every, stopping)
-    _check_progress(progress)
+    epochs = count("epochs", epochs, 0)
+    check_optimizer(optimizer)
+    check_functions(model, loss, metrics, callback)
+    check_trained([model, loss], optimizer)
+    check_loaders(epochs, loader=loader, validation=validation)
+    check_scheduler(scheduler, scheduler_every, optimizer)
+    check_progress(progress)
+    stopping = early_stopping
+    if stopping is not None and not isinstance(stopping, EarlyStopping):
+        stopping = EarlyStopping(stopping)
+    if stopping is not None:
+        check_monitor(stopping.monitor, metrics or {}, validation is not None)
     run = Run(model, loss, optimizer, scheduler, {"loader": loader, "validation": validation}, stopping)
     file = None if checkpoint is None else Checkpoint(checkpoint, run)
     report = Reporter(progress, epochs)
@@ -193,16 +210,10 @@ class _AfterStep:
 
 
 def _step(scheduler: Any, numbers: dict[str, float]) -> None:
-    if _needs_number(scheduler):
+    if needs_number(scheduler):
         scheduler.step(numbers.get("val_loss", numbers["loss"]))
     else:
         scheduler.step()
-
-
-def _needs_number(scheduler: Any) -> bool:
-    """Whether `step()` has an argument that must be given, as that of ReduceLROnPlateau."""
-    parameters = inspect.signature(scheduler.step).parameters.values()
-    return any(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
 
 
 def _what_is_left(epoch: int, epochs: int, file: Checkpoint | None) -> str:
@@ -213,36 +224,3 @@ def _what_is_left(epoch: int, epochs: int, file: Checkpoint | None) -> str:
     if file.epoch is None:
         when = f"after epoch {epoch}, or after the one before, as it was just being written"
     return f"{where}  {file.path} has everything as it was {when}: call fit() again to go on from there."
-
-
-def _check(
-    epochs: int, metrics: Metrics | None, validation: Any, scheduler: Any, every: str, stopping: EarlyStopping | None
-) -> None:
-    """Raise for arguments that do not go together, before an epoch is spent on them."""
-    if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 0:
-        raise ValueError(f"epochs={epochs!r} is no number of passes over the data.  Give an int of at least 0.")
-    if every not in ("epoch", "batch"):
-        raise ValueError(f'scheduler_every={every!r} is not known.  Give "epoch" or "batch".')
-    if scheduler is not None and every == "batch" and _needs_number(scheduler):
-        raise ValueError(
-            f"{type(scheduler).__name__} looks at the loss of an epoch, so it cannot step after every batch.  Leave "
-            'scheduler_every="batch" away.'
-        )
-    for name in metrics or {}:
-        if name in TAKEN or name.startswith("val_"):
-            raise ValueError(f"the history has a column {name!r} of its own.  Give the metric another name.")
-    columns = ["loss", *(metrics or {})]
-    columns += [f"val_{name}" for name in columns] if validation is not None else []
-    if stopping is not None and stopping.monitor not in columns:
-        raise ValueError(
-            f"early stopping looks at {stopping.monitor!r}, and this run has {', '.join(columns)}.  Give "
-            f"validation=..., or EarlyStopping(..., monitor={columns[0]!r})."
-        )
-
-
-def _check_progress(progress: bool | int) -> None:
-    if not isinstance(progress, int) or progress < 0:
-        raise ValueError(
-            f"progress={progress!r} does not say which epochs to print.  Give True for each, False for none, or an int "
-            "for every so many."
-        )

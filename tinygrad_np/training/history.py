@@ -40,7 +40,7 @@ class History:
             lengths = ", ".join(f"{name!r} {len(values)}" for name, values in self.columns.items())
             raise ValueError(f"the columns of a history have one number for each epoch, but these have {lengths}.")
 
-    def append(self, **numbers: float) -> None:
+    def append(self, /, **numbers: float) -> None:
         """Add the numbers of one epoch."""
         epochs = len(self)
         for name in numbers:

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from ..counts import count
 from ..engine.tape import no_grad
 from ..engine.tensor import Tensor
 from ..errors import NonFiniteError, ShapeError
 from ..nn.module import Module
 from ..optim.clip import clip_grad_norm
+from .arguments import check_optimizer
 from .metrics import Averages, Metrics, bare
 
 
@@ -42,6 +44,7 @@ def train_epoch(
     >>> w.data.round(4).item()
     3.0
     """
+    check_optimizer(optimizer)
     parameters = [parameter for group in optimizer.groups for parameter in group.params]
     means = Averages(metrics)
     for number, batch in enumerate(loader, 1):
@@ -99,8 +102,7 @@ def predict(model: Callable[..., Any], *inputs: Any, batch_size: int = 256) -> A
     >>> predict(model, np.ones((1000, 3), np.float32), batch_size=100).shape
     (1000, 2)
     """
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"batch_size={batch_size!r} is no number of samples.  Give an int of at least 1.")
+    batch_size = count("batch_size", batch_size)
     arrays = [np.asarray(bare(x)) for x in inputs]
     samples = _samples(inputs, arrays)
     # Where there are no samples, the empty batch still tells the shape of the result.
@@ -136,10 +138,10 @@ def _joined(parts: list[Any], samples: list[int]) -> Any:
         return {key: _joined([part[key] for part in parts], samples) for key in first}
     if type(first) in (tuple, list):
         return type(first)(_joined(list(same), samples) for same in zip(*parts, strict=True))
-    for part, count in zip(parts, samples, strict=True):
-        if np.shape(part)[:1] != (count,):
+    for part, wanted in zip(parts, samples, strict=True):
+        if np.shape(part)[:1] != (wanted,):
             raise ShapeError(
-                f"predict() gave the model {count} samples, and got {type(part).__name__} of shape {np.shape(part)}: "
+                f"predict() gave the model {wanted} samples, and got {type(part).__name__} of shape {np.shape(part)}: "
                 "there is no row for each.  Return arrays with the samples on the first axis."
             )
     return np.concatenate(parts)
@@ -177,7 +179,7 @@ def check_loss(value: Any, epoch: int, batch: int) -> None:
         raise TypeError(
             f"the loss is {type(value).__name__} {value!r}, which does not depend on anything that requires grad, so "
             "nothing can be learned.  The model's parameters are Tensors with requires_grad=True; compute with them, "
-            "not with their .data."
+            "not with their .data, and return the loss as it is, without .item() or float()."
         )
     if not np.isfinite(value.data).all():
         raise NonFiniteError(

@@ -56,7 +56,7 @@ class Averages:
         if "loss" in self.sums:
             self.sums["loss"] += samples * float(bare(loss))
         for name, metric in self.metrics.items():
-            self.sums[name] += samples * float(bare(metric(output, target)))
+            self.sums[name] += samples * _number(name, metric(output, target))
 
     def results(self, loader: Any) -> dict[str, float]:
         """The means.  Raises ValueError if there were no samples."""
@@ -66,6 +66,17 @@ class Averages:
                 "something that can be iterated over again for each epoch, as a DataLoader or a list."
             )
         return {name: total / self.samples for name, total in self.sums.items()}
+
+
+def _number(name: str, value: Any) -> float:
+    array = bare(value)
+    if np.size(array) != 1 or np.asarray(array).dtype.kind not in "biuf":
+        what = f"an array of shape {np.shape(array)}" if np.ndim(array) else repr(array)
+        raise TypeError(
+            f"the metric {name!r} returned {what}, and one number per batch is needed, to average over the epoch.  "
+            "Return the mean over the samples, as float(np.mean(...))."
+        )
+    return float(np.asarray(array).item())
 
 
 def bare(value: Any) -> Any:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from math import inf
 from typing import Any
 
+from ..counts import count
+
 
 class EarlyStopping:
     """Stop once a number has not got better for `patience` epochs in a row.
@@ -33,8 +35,6 @@ class EarlyStopping:
         mode: str | None = None,
         min_delta: float = 0.0,
     ) -> None:
-        if isinstance(patience, bool) or not isinstance(patience, int) or patience < 1:
-            raise ValueError(f"patience={patience!r} is no number of epochs to wait.  Give an int of at least 1.")
         if mode is None and monitor.endswith("loss"):
             mode = "min"
         if mode not in ("min", "max"):
@@ -44,7 +44,7 @@ class EarlyStopping:
             )
         if not min_delta >= 0:
             raise ValueError(f"min_delta={min_delta!r} would call worse numbers better.  Give 0 or more.")
-        self.patience, self.monitor, self.restore_best = patience, monitor, restore_best
+        self.patience, self.monitor, self.restore_best = count("patience", patience), monitor, restore_best
         self.mode, self.min_delta = mode, min_delta
         self.reset()
 

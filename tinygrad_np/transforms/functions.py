@@ -15,7 +15,7 @@ from ..engine.arrays import conjugate
 from ..engine.batched import Batched
 from ..engine.call import record_results
 from ..engine.pattern import push_by_pulling
-from ..engine.tape import Node, ancestors, births, recording
+from ..engine.tape import Node, ancestors, births, recording, running_again
 from ..engine.tensor import Tensor, as_tensor, constant, lifted
 from ..engine.walk import Lift, pull_back, push_forward
 from ..errors import AutogradError, BackwardError, BatchError, DetachError
@@ -167,7 +167,11 @@ class _Recomputed(FunctionRule):
         try:
             with record():
                 begin = next(births)
-                out = self.function(*_own(args), **_own(options))
+                token = running_again.set(True)
+                try:
+                    out = self.function(*_own(args), **_own(options))
+                finally:
+                    running_again.reset(token)
                 outs = [
                     o for o in tree_leaves(out) if isinstance(o, Tensor) and o.requires_grad and o.node.born > begin
                 ]

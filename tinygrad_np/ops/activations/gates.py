@@ -12,6 +12,7 @@ from ...engine.op import composite, elementwise
 from ...errors import ShapeError
 from ..elementwise import _wide
 from ..nn import floating, log_one_plus_exp, sigmoid, softmax
+from ..reduce import operand
 from .normal import normal_density, normal_distribution
 
 
@@ -247,12 +248,12 @@ def softmin(x, axis=-1):
     >>> softmin(np.array([0.0, 0.0, 1000.0]))
     array([0.5, 0.5, 0. ])
     """
-    return softmax(-x if hasattr(x, "dtype") else -np.asarray(x), axis)
+    return softmax(-operand(x), axis)
 
 
 def _halves(name, x, axis):
     """The first and the second half along an axis."""
-    x = x if hasattr(x, "dtype") else np.asarray(x)
+    x = operand(x)
     if not x.ndim or x.shape[axis] % 2:
         raise ShapeError(
             f"{name} multiplies the first half along axis {axis} by a gate of the second, and shape {x.shape} has no "

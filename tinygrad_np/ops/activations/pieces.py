@@ -6,6 +6,7 @@ from ...engine.op import composite, elementwise
 from ...errors import RangeError, ShapeError
 from ..kinks import _step
 from ..nn import floating
+from ..reduce import operand
 
 # -- straight pieces --------------------------------------------------------------------------
 
@@ -62,7 +63,7 @@ def prelu(x, weight):
     array([[-1. , -0.2],
            [ 3. ,  3. ]])
     """
-    x, weight = (a if hasattr(a, "dtype") else np.asarray(a) for a in (x, weight))
+    x, weight = operand(x), operand(weight)
     channels = x.shape[1] if x.ndim > 1 else 1
     if weight.ndim > 1 or weight.size not in (1, channels):
         raise ShapeError(
@@ -195,7 +196,7 @@ def threshold(x, threshold, value):
     >>> threshold(np.array([0.1, 2.0]), 0.5, -1.0)
     array([-1.,  2.])
     """
-    x = x if hasattr(x, "dtype") else floating(x)
+    x = operand(x)
     return np.where(x > float(threshold), x, float(value))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...engine.batched import Batched
 from ...errors import BatchError
-from .. import index
+from .. import index, pad
 from .arguments import aligned, bound, is_batch, length, lengthened, rule, shifted
 
 # -- shapes ---------------------------------------------------------------------------------------
@@ -47,6 +47,12 @@ def _transpose(function, level, args, options):
 def _two_axes(function, level, args, options):
     a, one, other = bound(function, args, options).values()
     return function(a.value, shifted(one, a.ndim), shifted(other, a.ndim))
+
+
+@rule(pad._zero_pad)
+def _zero_pad(function, level, args, options):
+    array, widths = args
+    return function(array.value, [(0, 0), *widths])
 
 
 @rule(np.expand_dims)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ...engine.batched import unbatched
 from ...engine.door import bare
 from ...engine.op import composite, elementwise, op
 from ...errors import RangeError
@@ -10,6 +11,7 @@ from ..nn import floating, log_one_plus_exp, sigmoid, softplus
 from .shared import (
     check_at_least,
     check_same_shape,
+    check_shares,
     check_signs,
     mean_of,
     pair,
@@ -43,6 +45,7 @@ def binary_cross_entropy_with_logits(z, y, *, weight=None, pos_weight=None, redu
         return _mean_with_logits(z, y)
     name = "binary_cross_entropy_with_logits"
     z, y = pair(name, z, y)
+    check_shares(name, bare(y))
     if pos_weight is None:
         losses = softplus(z) - z * y
     else:
@@ -61,6 +64,7 @@ def _with_logits_run(z, y):
     z = floating(z)
     y = _targets(y, z.dtype)
     check_same_shape("binary_cross_entropy_with_logits", z, y)
+    check_shares("binary_cross_entropy_with_logits", y)
     return mean_of(log_one_plus_exp(z) - z * y, z.size)
 
 
@@ -96,15 +100,17 @@ def binary_cross_entropy(p, y, *, weight=None, reduction="mean"):
         return _mean_of_entropies(p, y)
     name = "binary_cross_entropy"
     p, y = pair(name, p, y)
+    check_shares(name, bare(y))
     return reduced(name, weighted(name, _entropies(p, y), weight), reduction)
 
 
 def _surprise(p, y):
     """y log p + (1 - y) log(1 - p)."""
-    if p.size and (p.min() < 0 or p.max() > 1):
+    every = unbatched(p)
+    if every.size and (every.min() < 0 or every.max() > 1):
         raise RangeError(
-            f"binary_cross_entropy takes probabilities, and got numbers from {p.min():.6g} to {p.max():.6g} in shape "
-            f"{p.shape}.  Give it sigmoid(z), or the z themselves to binary_cross_entropy_with_logits."
+            f"binary_cross_entropy takes probabilities, and got numbers from {every.min():.6g} to {every.max():.6g} in "
+            f"shape {p.shape}.  Give it sigmoid(z), or the z themselves to binary_cross_entropy_with_logits."
         )
     return y * np.log(np.where(y == 0, 1, p)) + (1 - y) * np.log(np.where(y == 1, 1, 1 - p))
 
@@ -113,6 +119,7 @@ def _binary_cross_entropy_run(p, y):
     p = np.asarray(p)
     y = _targets(y, p.dtype)
     check_same_shape("binary_cross_entropy", p, y)
+    check_shares("binary_cross_entropy", y)
     loss = _surprise(p, y)
     return -mean_of(loss, loss.size)
 
@@ -170,6 +177,7 @@ def binary_focal(z, y, *, alpha=0.25, gamma=2.0, reduction="mean"):
     """
     check_at_least("binary_focal", "gamma", gamma, 0)
     z, y = pair("binary_focal", z, y)
+    check_shares("binary_focal", bare(y))
     missed = sigmoid(z) * (1 - y) + sigmoid(-z) * y
     losses = (softplus(z) * (1 - y) + softplus(-z) * y) * missed**gamma
     if alpha is not None:

@@ -1,11 +1,15 @@
 """Losses of scores for classes, of which one is right."""
 
+import math
+
 import numpy as np
 
+from ...engine.batched import unbatched
 from ...engine.door import bare
 from ...engine.op import composite, op
 from ...errors import RangeError, ShapeError
 from ..nn import exponentials, floating, log_softmax, softmax, softmax_slope
+from ..reduce import operand
 from .shared import check_at_least, like, mean_of, plain, real, reduced, samples
 
 
@@ -19,14 +23,29 @@ def class_index(labels, shape, axis, name="cross_entropy"):
         weights = ", or one weight per class" if name == "cross_entropy" else ""
         raise ShapeError(
             f"{name} takes whole-number labels without the class axis{weights}: scores of shape {shape} with classes "
-            f"on axis {axis} do not go with labels of shape {labels.shape}, dtype {labels.dtype}."
+            f"on axis {axis} do not go with labels of shape {labels.shape}, dtype {labels.dtype}.  "
+            + _way_to_labels(labels, shape, axis)
         )
-    if labels.size and not (labels.min() >= 0 and labels.max() < shape[axis]):
+    every = unbatched(labels)
+    if every.size and not (every.min() >= 0 and every.max() < shape[axis]):
+        ignored = f", or leave samples out by ignore_index={every.min()}" if every.min() < 0 else ""
         raise IndexError(
-            f"labels from {labels.min()} to {labels.max()} do not fit {shape[axis]} classes, counted from 0.  Subtract "
-            "the first label, or give the scores a row or column for each class."
+            f"labels from {every.min()} to {every.max()} do not fit {shape[axis]} classes, counted from 0.  Subtract "
+            f"the first label, or give the scores a row or column for each class{ignored}."
         )
     return index
+
+
+def _way_to_labels(labels, shape, axis):
+    """What to write instead of labels that do not fit."""
+    without = [(*shape[:i], *shape[i + 1 :]) for i in range(len(shape))]
+    if labels.shape == without[axis]:
+        return "Write labels.astype(int)."
+    if labels.shape in without:
+        return f"If the classes are on axis {without.index(labels.shape)}, say so: axis={without.index(labels.shape)}."
+    if labels.size == math.prod(without[axis]):
+        return f"Write labels.reshape{without[axis]}."
+    return f"Give labels of shape {without[axis]}."
 
 
 # -- cross-entropy ----------------------------------------------------------------------------
@@ -61,7 +80,7 @@ def cross_entropy(logits, labels, axis=-1, *, weight=None, ignore_index=None, la
     if weight is None and ignore_index is None and not label_smoothing and reduction == "mean":
         return _mean_cross_entropy(logits, labels, axis)
     logits = real(logits)
-    labels = labels if hasattr(labels, "dtype") else np.asarray(labels)
+    labels = operand(labels)
     if not 0 <= label_smoothing <= 1:
         raise RangeError(
             f"cross_entropy shares label_smoothing={label_smoothing} of each label among all classes, and a part is "

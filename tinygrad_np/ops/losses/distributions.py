@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ...engine.batched import unbatched
 from ...engine.door import bare
 from ...engine.op import composite, elementwise
 from ...errors import RangeError, ShapeError
@@ -22,9 +23,10 @@ def _log_ratio(log_input, target):
 )
 def _divergence(log_input, target):
     """Entries of target * (log(target) - log_input); what has no probability does not count."""
-    if target.size and target.min() < 0:
+    every = unbatched(target)
+    if every.size and every.min() < 0:
         raise RangeError(
-            f"kl_div takes probabilities as the target, and got numbers down to {target.min():.6g} in shape "
+            f"kl_div takes probabilities as the target, and got numbers down to {every.min():.6g} in shape "
             f"{target.shape}.  Give it probabilities, or their logarithms with log_target=True."
         )
     absent = target == 0
@@ -99,14 +101,14 @@ def _variances(var, mean, eps):
             f"gaussian_nll takes a variance for each entry or for each row, and variances of shape {var.shape} do not "
             f"go with {mean.shape}.  Give them that shape, or leave out the last axis."
         )
-    numbers = bare(var)
-    if numbers.size and numbers.min() < 0:
+    every = unbatched(var)
+    if every.size and every.min() < 0:
         raise RangeError(
-            f"gaussian_nll takes variances, and got numbers down to {numbers.min():.6g} in shape {var.shape}.  Give it "
+            f"gaussian_nll takes variances, and got numbers down to {every.min():.6g} in shape {var.shape}.  Give it "
             "their squares, np.exp of them or softplus."
         )
     # A variance that is too small keeps its gradient, which makes it grow: with np.maximum it would stay.
-    return var + np.maximum(eps - numbers, 0)
+    return var + np.maximum(eps - bare(var), 0)
 
 
 @composite(

@@ -6,7 +6,7 @@ from ...engine.door import bare
 from ...engine.op import composite
 from ...errors import ShapeError
 from ..kinks import relu
-from .shared import check_at_least, check_signs, pair, real, reduced
+from .shared import check_at_least, check_signs, pair, plain, real, reduced
 
 
 @composite(
@@ -69,8 +69,7 @@ def cosine_embedding(a, b, y, *, margin=0.0, reduction="mean"):
 
 def _labels(name, y, shape):
     """Labels -1 and 1, one for each pair."""
-    y = bare(y)
-    y = y if hasattr(y, "dtype") else np.asarray(y)
+    y = plain(y)
     if y.shape != shape:
         raise ShapeError(
             f"{name} takes one label for each pair, and labels of shape {y.shape} do not go with the {shape} pairs.  "

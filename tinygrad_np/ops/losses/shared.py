@@ -4,9 +4,11 @@ import math
 
 import numpy as np
 
+from ...engine.batched import unbatched
 from ...engine.door import bare
 from ...errors import RangeError, ShapeError
 from ..nn import floating
+from ..reduce import operand
 
 
 def check_same_shape(name, p, y):
@@ -26,7 +28,7 @@ def real(x):
 
 def like(x, p):
     """Labels, weights and whatever else belongs to p in its dtype, unless they are tensors or single already."""
-    x = x if hasattr(x, "dtype") else np.asarray(x)
+    x = operand(x)
     if x.dtype == p.dtype or (x.dtype.kind == "f" and hasattr(x, "requires_grad")):
         return x
     return np.astype(x, p.dtype)
@@ -34,14 +36,13 @@ def like(x, p):
 
 def plain(labels):
     """Labels that need no gradient, as an array."""
-    labels = bare(labels)
-    return labels if hasattr(labels, "dtype") else np.asarray(labels)
+    return operand(bare(labels))
 
 
 def pair(name, p, y):
     """Two arrays of the same shape to compare entry by entry, else ShapeError."""
     p = real(p)
-    y = y if hasattr(y, "dtype") else np.asarray(y)
+    y = operand(y)
     check_same_shape(name, p, y)
     return p, y if y.dtype.kind == "f" else np.astype(y, p.dtype)
 
@@ -95,11 +96,23 @@ def samples(shape, axis):
 
 def check_signs(name, y):
     """Refuse labels that are not -1 or 1."""
-    if not np.all(np.abs(y) == 1):
-        wrong = np.asarray(y)[np.abs(np.asarray(y)) != 1].flat[0]
+    every = np.asarray(unbatched(y))
+    wrong = every[np.abs(every) != 1]
+    if wrong.size:
         raise RangeError(
-            f"{name} takes labels -1 and 1, and among those of shape {y.shape} is {wrong}.  Write 2 * y - 1 for "
+            f"{name} takes labels -1 and 1, and among those of shape {y.shape} is {wrong[0]}.  Write 2 * y - 1 for "
             "labels 0 and 1."
+        )
+
+
+def check_shares(name, y):
+    """Refuse labels that are far from 0 to 1: the loss would have no minimum."""
+    y = unbatched(y)
+    # A little beyond is rounding, or the step of a finite difference.
+    if y.size and (y.min() < -0.05 or y.max() > 1.05):
+        raise RangeError(
+            f"{name} takes labels from 0 to 1, and those of shape {y.shape} go from {y.min():.6g} to {y.max():.6g}.  "
+            "Write (y + 1) / 2 for labels -1 and 1, or cross_entropy for more than two classes."
         )
 
 

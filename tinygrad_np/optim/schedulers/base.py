@@ -106,11 +106,12 @@ class Scheduler:
     # -- how it is done -----------------------------------------------------------------------
 
     def take_over(self) -> None:
-        """Scale the bases by what somebody else did to the rates since this scheduler wrote them."""
+        """Where somebody else changed the rate that was written: go on from the base that leads to it now."""
         low = self.floor()
+        factor = self.rate(low + 1.0, self.last_epoch) - low
         for i, group in enumerate(self.optimizer.groups):
-            if group["lr"] != self.written[i] and self.written[i] != low:
-                self.bases[i] = low + (self.bases[i] - low) * (group["lr"] - low) / (self.written[i] - low)
+            if group["lr"] != self.written[i] and factor:
+                self.bases[i] = low + (group["lr"] - low) / factor
 
     def write(self) -> None:
         """Write the rates of now."""
@@ -120,9 +121,8 @@ class Scheduler:
 
     def restart(self) -> None:
         """Start with t = 0, from the rates as they are; one that does not chain, from those at the beginning."""
-        self.last_epoch, self.bases, self.written = 0, list(self.base_lrs), list(self.base_lrs)
-        if self.chains:
-            self.take_over()
+        self.last_epoch = 0
+        self.bases = [group["lr"] for group in self.optimizer.groups] if self.chains else list(self.base_lrs)
         self.write()
 
 
@@ -155,18 +155,21 @@ def check_optimizer(optimizer: Any, kind: str) -> None:
         )
 
 
+def for_each_group(optimizer: Any, kind: str, name: str, value: Any) -> list[Any]:
+    """The values in a list of them, or the one value for each group of the optimizer."""
+    check_optimizer(optimizer, kind)
+    groups = len(optimizer.groups)
+    values = list(value) if isinstance(value, list | tuple) else [value] * groups
+    if len(values) != groups:
+        raise ValueError(
+            f"{kind} got {len(values)} values of {name} for {groups} groups.  Give one for each, or one for all."
+        )
+    return values
+
+
 def check_state(state: Any, kind: str, keys: tuple[str, ...]) -> None:
     """Raise unless `state` was saved by a scheduler of this kind."""
     missing = [key for key in keys if key not in state] if isinstance(state, Mapping) else list(keys)
     if missing or str(state["scheduler"]) != kind:
         what = f"{missing[0]!r} is missing" if missing else f"it is one of {state['scheduler']}"
         raise ValueError(f"this is not a state of {kind}: {what}.  Give what {kind}.state_dict() returned.")
-
-
-def check_whole(kind: str, least: int = 1, **numbers: Any) -> None:
-    """Raise unless all are whole numbers of at least `least`."""
-    for name, number in numbers.items():
-        if isinstance(number, bool) or not isinstance(number, int) or number < least:
-            raise ValueError(
-                f"{kind} got {name}={number!r}, and counts steps with it.  Give an int of at least {least}."
-            )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from math import cos, floor, pi
-from typing import Any
 
+from ...counts import count
 from ..optimizer import Optimizer
-from .base import Scheduler, check_optimizer, check_whole
+from .base import Scheduler, for_each_group
 
 
 class CosineAnnealingWarmRestarts(Scheduler):
@@ -30,8 +30,7 @@ class CosineAnnealingWarmRestarts(Scheduler):
     def __init__(
         self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1
     ) -> None:
-        check_whole("CosineAnnealingWarmRestarts", T_0=T_0, T_mult=T_mult)
-        self.T_0, self.T_mult, self.eta_min = T_0, T_mult, eta_min
+        self.T_0, self.T_mult, self.eta_min = count("T_0", T_0), count("T_mult", T_mult), eta_min
         super().__init__(optimizer, last_epoch)
 
     def rate(self, base: float, t: float) -> float:
@@ -98,7 +97,10 @@ class OneCycleLR(Scheduler):
         three_phase: bool = False,
         last_epoch: int = -1,
     ) -> None:
-        check_optimizer(optimizer, "OneCycleLR")
+        self.max_lrs = for_each_group(optimizer, "OneCycleLR", "max_lr", max_lr)
+        highest = for_each_group(optimizer, "OneCycleLR", "max_momentum", max_momentum)
+        lowest = for_each_group(optimizer, "OneCycleLR", "base_momentum", base_momentum)
+        self.momenta = list(zip(highest, lowest, strict=True))
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(f"anneal_strategy={anneal_strategy!r} is not known.  Give 'cos' or 'linear'.")
         if not 0 <= pct_start <= 1:
@@ -106,22 +108,14 @@ class OneCycleLR(Scheduler):
         self.total_steps = _total(total_steps, epochs, steps_per_epoch)
         self.anneal_strategy = anneal_strategy
         self.momentum = _cycled(optimizer) if cycle_momentum else None
-        self.max_lrs = _for_each(optimizer, "max_lr", max_lr)
-        self.momenta = list(
-            zip(
-                _for_each(optimizer, "max_momentum", max_momentum),
-                _for_each(optimizer, "base_momentum", base_momentum),
-                strict=True,
-            )
-        )
         self.final_div_factor = final_div_factor
         rise = pct_start * self.total_steps - 1
         # Where each phase ends, and which of (start, highest, end) the rate has there.
         self.turns = [(rise, 1), (2 * rise, 0)] if three_phase else [(rise, 1)]
         self.turns.append((self.total_steps - 1, 2))
         if last_epoch == -1:
-            for group, highest in zip(optimizer.groups, self.max_lrs, strict=True):
-                group["initial_lr"] = highest / div_factor
+            for group, high in zip(optimizer.groups, self.max_lrs, strict=True):
+                group["initial_lr"] = high / div_factor
         super().__init__(optimizer, last_epoch)
 
     def rates_of(self, bases: list[float]) -> list[float]:
@@ -157,16 +151,14 @@ class OneCycleLR(Scheduler):
 
 
 def _total(total_steps: int | None, epochs: int | None, steps_per_epoch: int | None) -> int:
-    if total_steps is None and (epochs is None or steps_per_epoch is None):
+    if total_steps is not None:
+        return count("total_steps", total_steps)
+    if epochs is None or steps_per_epoch is None:
         raise ValueError(
             "OneCycleLR got neither total_steps nor epochs and steps_per_epoch, and plans the whole of training.  "
             "Give total_steps=epochs * len(loader)."
         )
-    if total_steps is not None:
-        check_whole("OneCycleLR", total_steps=total_steps)
-        return total_steps
-    check_whole("OneCycleLR", epochs=epochs, steps_per_epoch=steps_per_epoch)
-    return epochs * steps_per_epoch  # type: ignore[operator]
+    return count("epochs", epochs) * count("steps_per_epoch", steps_per_epoch)
 
 
 def _cycled(optimizer: Optimizer) -> str:
@@ -177,13 +169,3 @@ def _cycled(optimizer: Optimizer) -> str:
         f"OneCycleLR cycles the momentum, and {type(optimizer).__name__} has neither momentum nor betas.  "
         "Give cycle_momentum=False."
     )
-
-
-def _for_each(optimizer: Optimizer, name: str, value: Any) -> list[float]:
-    values = list(value) if isinstance(value, list | tuple) else [value] * len(optimizer.groups)
-    if len(values) != len(optimizer.groups):
-        raise ValueError(
-            f"OneCycleLR got {len(values)} values of {name} for {len(optimizer.groups)} groups.  "
-            "Give one for each, or one for all."
-        )
-    return values

@@ -5,10 +5,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from math import cos, pi
-from typing import Any
 
+from ...counts import count
 from ..optimizer import Optimizer
-from .base import Scheduler, check_whole
+from .base import Scheduler, for_each_group
 
 
 class StepLR(Scheduler):
@@ -27,8 +27,7 @@ class StepLR(Scheduler):
     chains = True
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
-        check_whole("StepLR", step_size=step_size)
-        self.step_size, self.gamma = step_size, gamma
+        self.step_size, self.gamma = count("step_size", step_size), gamma
         super().__init__(optimizer, last_epoch)
 
     def rate(self, base: float, t: int) -> float:
@@ -105,7 +104,7 @@ class ConstantLR(Scheduler):
     def __init__(self, optimizer: Optimizer, factor: float = 1 / 3, total_iters: int = 5, last_epoch: int = -1) -> None:
         if not 0 <= factor <= 1:
             raise ValueError(f"ConstantLR got factor={factor!r}, and starts from a part of the rate.  Give 0 to 1.")
-        self.factor, self.total_iters = factor, total_iters
+        self.factor, self.total_iters = factor, count("total_iters", total_iters, 0)
         super().__init__(optimizer, last_epoch)
 
     def rate(self, base: float, t: int) -> float:
@@ -137,13 +136,13 @@ class LinearLR(Scheduler):
         total_iters: int = 5,
         last_epoch: int = -1,
     ) -> None:
-        check_whole("LinearLR", total_iters=total_iters)
         if not 0 < start_factor <= 1 or not 0 <= end_factor <= 1:
             raise ValueError(
                 f"LinearLR got start_factor={start_factor!r} and end_factor={end_factor!r}: from a rate of 0 nothing "
                 "would be learnt, and factors are parts of the rate.  Give 0 < start_factor <= 1, 0 <= end_factor <= 1."
             )
-        self.start_factor, self.end_factor, self.total_iters = start_factor, end_factor, total_iters
+        self.start_factor, self.end_factor = start_factor, end_factor
+        self.total_iters = count("total_iters", total_iters)
         super().__init__(optimizer, last_epoch)
 
     def rate(self, base: float, t: int) -> float:
@@ -168,8 +167,7 @@ class PolynomialLR(Scheduler):
     chains = True
 
     def __init__(self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1) -> None:
-        check_whole("PolynomialLR", total_iters=total_iters)
-        self.total_iters, self.power = total_iters, power
+        self.total_iters, self.power = count("total_iters", total_iters), power
         super().__init__(optimizer, last_epoch)
 
     def rate(self, base: float, t: int) -> float:
@@ -197,8 +195,7 @@ class CosineAnnealingLR(Scheduler):
     chains = True
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1) -> None:
-        check_whole("CosineAnnealingLR", T_max=T_max)
-        self.T_max, self.eta_min = T_max, eta_min
+        self.T_max, self.eta_min = count("T_max", T_max), eta_min
         super().__init__(optimizer, last_epoch)
 
     def rate(self, base: float, t: int) -> float:
@@ -225,13 +222,7 @@ class LambdaLR(Scheduler):
     """
 
     def __init__(self, optimizer: Optimizer, lr_lambda: Callable[[int], float] | list, last_epoch: int = -1) -> None:
-        groups = len(getattr(optimizer, "groups", []))
-        self.lr_lambdas: list[Any] = list(lr_lambda) if isinstance(lr_lambda, list | tuple) else [lr_lambda] * groups
-        if len(self.lr_lambdas) != groups:
-            raise ValueError(
-                f"LambdaLR got {len(self.lr_lambdas)} functions for {groups} groups.  Give one for each, or one "
-                "for all."
-            )
+        self.lr_lambdas = for_each_group(optimizer, "LambdaLR", "lr_lambda", lr_lambda)
         super().__init__(optimizer, last_epoch)
 
     def rates_of(self, bases: list[float]) -> list[float]:

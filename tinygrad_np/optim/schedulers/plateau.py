@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from math import inf
 from typing import Any
 
+from ...counts import count
 from ...engine.tensor import Tensor
 from ..optimizer import Optimizer
-from .base import check_groups, check_optimizer, check_state
+from .base import check_groups, check_state, for_each_group
 
 
 class ReduceLROnPlateau:
@@ -41,7 +42,7 @@ class ReduceLROnPlateau:
         min_lr: float | list[float] = 0.0,
         eps: float = 1e-8,
     ) -> None:
-        check_optimizer(optimizer, "ReduceLROnPlateau")
+        self.min_lrs = for_each_group(optimizer, "ReduceLROnPlateau", "min_lr", min_lr)
         if not 0 <= factor < 1:
             raise ValueError(f"factor={factor!r} does not reduce a rate.  Give one in [0, 1), as 0.1.")
         if mode not in ("min", "max") or threshold_mode not in ("rel", "abs"):
@@ -49,15 +50,9 @@ class ReduceLROnPlateau:
                 f"mode={mode!r} with threshold_mode={threshold_mode!r} is not known.  "
                 "Give 'min' or 'max', and 'rel' or 'abs'."
             )
-        groups = len(optimizer.groups)
-        self.min_lrs = list(min_lr) if isinstance(min_lr, list | tuple) else [min_lr] * groups
-        if len(self.min_lrs) != groups:
-            raise ValueError(
-                f"ReduceLROnPlateau got {len(self.min_lrs)} values of min_lr for {groups} groups.  "
-                "Give one for each, or one for all."
-            )
-        self.optimizer, self.mode, self.factor, self.patience = optimizer, mode, factor, patience
-        self.threshold, self.threshold_mode, self.cooldown, self.eps = threshold, threshold_mode, cooldown, eps
+        self.optimizer, self.mode, self.factor = optimizer, mode, factor
+        self.patience, self.cooldown = count("patience", patience, 0), count("cooldown", cooldown, 0)
+        self.threshold, self.threshold_mode, self.eps = threshold, threshold_mode, eps
         self.last_epoch = 0
         self.best = inf if mode == "min" else -inf
         self.cooldown_counter = self.num_bad_epochs = 0

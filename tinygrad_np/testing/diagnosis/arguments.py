@@ -10,6 +10,7 @@ import numpy as np
 
 from ...engine.tensor import Tensor
 from ...errors import AutogradError, DtypeError, RangeError
+from ...nn.module import Module
 from ..tolerance import tolerance
 
 _HAND = 'Give a dict such as {"dW1": dW1, "db1": db1}, or a function that returns one.'
@@ -17,6 +18,11 @@ _HAND = 'Give a dict such as {"dW1": dW1, "db1": db1}, or a function that return
 
 def check(hand: Any, tensors: Any, loss: Any, shapes: Any, seed: Any, rtol: Any, atol: Any) -> None:
     """Raise DtypeError, RangeError or AutogradError for arguments that `compare_grads` cannot take."""
+    if isinstance(hand, Module):
+        raise DtypeError(
+            f"`hand`, the gradients by name, is the model {type(hand).__name__}, which autograd differentiates: it is "
+            'the second argument.  Write compare_grads({"dfc1.weight": ...}, model, loss).'
+        )
     if not callable(hand) and not isinstance(hand, Mapping):
         raise DtypeError(f"`hand`, the gradients by name, is {_what(hand)}, which has no names.  {_HAND}")
     _check_tensors(tensors, loss)
@@ -99,10 +105,16 @@ def check_call(function: Callable[..., Any], what: str, arrays: Mapping[str, Any
         signature.bind(**arrays)
     except TypeError as error:
         name = getattr(function, "__name__", type(function).__name__)
+        advice = "give them arguments of just these names, with **others for what one of them has no use for."
+        if not all(map(str.isidentifier, arrays)):
+            path = next(array for array in arrays if not array.isidentifier())
+            advice = (
+                f"{path!r} can be no name of an argument.  Write def {what}(**arrays), and arrays[{path!r}] inside, or "
+                "give `tensors` other names."
+            )
         raise DtypeError(
             f"the function `{what}`, {name}{signature}, is called with the arrays {', '.join(arrays)} by name, and "
-            f"does not take them: {error}.  Both functions get all arrays of `tensors`: give them arguments of just "
-            "these names, with **others for what one of them has no use for."
+            f"does not take them: {error}.  Both functions get all arrays of `tensors`: {advice}"
         ) from None
 
 
