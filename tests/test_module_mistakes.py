@@ -20,7 +20,9 @@ def test_an_error_says_which_part_it_comes_from():
 
 
 @pytest.mark.parametrize(
-    "lost", [np.ones((2, 3)), lambda weight: weight * 2, lambda weight: weight.detach(), 3.0], ids=str
+    "lost",
+    [np.ones((2, 3)), lambda weight: weight * 2, lambda weight: weight.detach(), 3.0],
+    ids=["array", "computed", "detached", "number"],
 )
 def test_a_parameter_does_not_vanish(lost):
     layer = nn.Linear(3, 2, rng=0)
