@@ -326,3 +326,15 @@ def test_a_callback_that_changes_the_folder(tmp_path, monkeypatch):
     fit(**parts(), epochs=2, checkpoint="run.npz", callback=lambda history: os.chdir(tmp_path / "elsewhere"))
     assert load(tmp_path / "run.npz")["epoch"] == 2
     assert os.listdir(tmp_path / "elsewhere") == []
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_damaged_checkpoint_stays_and_the_way_out_is_said(tmp_path, resume):
+    path = tmp_path / "run.npz"
+    path.write_bytes(b"no archive")
+    w = tg.Tensor(0.0, requires_grad=True)
+    batches = [(np.ones(2), np.ones(2))]
+    with pytest.raises(SaveFileError) as caught:
+        fit(lambda x: w * x, batches, tg.mse, optim.SGD([w], lr=0.1), epochs=1, checkpoint=path, resume=resume)
+    assert any("To start anew, delete" in note for note in caught.value.__notes__)
+    assert path.read_bytes() == b"no archive"

@@ -12,7 +12,7 @@ from ..data.randomness import generator_state, restore_generator
 from ..engine.tensor import Tensor
 from ..errors import StateError
 from ..nn.module import Module
-from ..serialize import load, save
+from ..serialize import SaveFileError, load, save
 from .history import History
 from .stopping import EarlyStopping
 
@@ -128,7 +128,11 @@ class Checkpoint:
         """What the file holds; None if there is none.  Raises StateError if it belongs to something else."""
         if not os.path.lexists(self._place):
             return None
-        saved = load(self._place)
+        try:
+            saved = load(self._place)
+        except SaveFileError as error:
+            error.add_note(f"fit() overwrites checkpoints of the same run only.  To start anew, delete {self.path}.")
+            raise
         if not isinstance(saved, dict) or saved.get("kind") != KIND:
             raise StateError(
                 f"{self.path} is no checkpoint of fit(), so it is neither read nor overwritten.  Give another path."

@@ -78,7 +78,7 @@ def fit(
         generators (of a model that is a function, of a callback).  The rates in the file count, not those that the
         optimizer was made with.
     resume
-        False starts anew, and overwrites the checkpoint.
+        False starts anew, and overwrites the checkpoint, if it is one of this run; other files are left as they are.
     clip_norm
         Scale gradients down to this norm, all parameters together.
     progress
