@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import tinygrad_np as tg
 from tinygrad_np import nn
 from tinygrad_np.errors import ShapeError
 
@@ -83,3 +84,20 @@ def test_unflatten_refuses_what_does_not_fit(axis, sizes, words):
 def test_slips_are_named_where_the_model_is_built(call, words):
     with pytest.raises(TypeError, match=words):
         call()
+
+
+def test_a_layer_can_be_replaced_and_added():
+    model = nn.Sequential(nn.Linear(3, 4, rng=0), nn.Tanh(), nn.Linear(4, 2, rng=1))
+    model(np.ones((1, 3), np.float32))
+    model[2] = nn.Linear(4, 5, rng=2)
+    assert model.append(nn.ReLU()) is model
+    model["0"] = nn.Identity()
+    assert [name for name, _ in model.named_parameters()] == ["2.weight", "2.bias"]
+    loss = np.sum(model(np.ones((2, 4), np.float32)))
+    labels = [group.label for group in tg.draw(loss).view.groups if group.kind == "scope"]
+    assert labels == ["Sequential", "2", "3"]  # what stands before needs no gradient
+    assert len(model) == 4
+    with pytest.raises(IndexError, match="has 4 layers, and none at 4"):
+        model[4] = nn.ReLU()
+    with pytest.raises(TypeError, match="class ReLU"):
+        model.append(nn.ReLU)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import prod
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -15,7 +15,8 @@ from .module import Module
 class Sequential(Module):
     """Modules (or functions) one after the other; or a dict of them by name.
 
-    `model[0]` and `model["name"]` are layers, `model[:2]` is a Sequential of the same layers.
+    `model[0]` and `model["name"]` are layers, `model[:2]` is a Sequential of the same layers; `model[2] = layer` puts
+    another in its place, and `model.append(layer)` one more after the last.
 
     >>> import numpy as np, tinygrad_np as tg
     >>> model = tg.nn.Sequential(tg.nn.Linear(4, 3, rng=0), tg.relu, tg.nn.Linear(3, 2, rng=1))
@@ -31,25 +32,37 @@ class Sequential(Module):
         named: Any = enumerate(layers)
         if len(layers) == 1 and isinstance(layers[0], Mapping):
             named = layers[0].items()
-        # As attributes of their own, so that names are "0.weight", as in PyTorch.
+        self._names: tuple[str, ...] = ()
         for name, layer in named:
-            if isinstance(layer, type):
-                raise TypeError(
-                    f"Sequential calls one layer after the other, and number {name} is the class {layer.__name__}, of "
-                    f"which there is no layer yet.  Write {layer.__name__}(...)."
-                )
-            if not callable(layer):
-                raise TypeError(
-                    f"Sequential calls one layer after the other, and number {name} is {layer!r}, which cannot be "
-                    "called.  Give modules or functions, not a list: Sequential(*layers)."
-                )
-            if hasattr(Sequential, str(name)):
-                raise ValueError(
-                    f"Sequential has something called {name!r} of its own, and a layer of that name would take its "
-                    "place.  Call the layer something else."
-                )
-            vars(self)[str(name)] = layer
-        self._names = tuple(name for name in vars(self))
+            self._put(str(name), layer)
+
+    def _put(self, name: str, layer: Any) -> None:
+        if isinstance(layer, type):
+            raise TypeError(
+                f"Sequential calls one layer after the other, and number {name} is the class {layer.__name__}, of "
+                f"which there is no layer yet.  Write {layer.__name__}(...)."
+            )
+        if not callable(layer):
+            raise TypeError(
+                f"Sequential calls one layer after the other, and number {name} is {layer!r}, which cannot be "
+                "called.  Give modules or functions, not a list: Sequential(*layers)."
+            )
+        if hasattr(Sequential, name) or name == "_names":
+            raise ValueError(
+                f"Sequential has something called {name!r} of its own, and a layer of that name would take its "
+                "place.  Call the layer something else."
+            )
+        # As attributes of their own, so that names are "0.weight", as in PyTorch.
+        vars(self)[name] = layer
+        if name not in self._names:
+            self._names += (name,)
+        # So that pictures name the parts anew.
+        self._scope = None
+
+    def append(self, layer: Callable[..., Any]) -> Self:
+        """Put a layer after the last one."""
+        self._put(str(len(self)), layer)
+        return self
 
     def forward(self, x: Any) -> Any:
         """The last layer's result."""
@@ -67,6 +80,9 @@ class Sequential(Module):
         if isinstance(index, slice):
             return Sequential({name: vars(self)[name] for name in self._names[index]})
         return vars(self)[index if index in self._names else self._name_at(index)]
+
+    def __setitem__(self, index: int | str, layer: Callable[..., Any]) -> None:
+        self._put(index if isinstance(index, str) and index in self._names else self._name_at(index), layer)
 
     def _name_at(self, index: Any) -> str:
         names = ", ".join(self._names) or "none"
