@@ -3,6 +3,7 @@
 Everything gives and takes NumPy arrays, and draws its random numbers from a seeded generator.
 """
 
+from ..randomness import generator_state, restore_generator
 from .augment import (
     compose,
     gaussian_noise,
@@ -15,7 +16,6 @@ from .augment import (
 from .digits import MNIST, mnist, read_mnist
 from .files import DataFileError, cache_directory
 from .loader import DataLoader
-from .randomness import generator_state, restore_generator
 from .splits import one_hot, random_split
 from .text import Vocabulary, characters, windows
 from .toys import blobs, circles, letters, moons, spirals

@@ -15,8 +15,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ..counts import count
 from ..errors import RangeError, ShapeError
+from ..randomness import Randomness
 from .loader import takes_rng
-from .randomness import Randomness
 
 
 def _images(images: Any) -> np.ndarray:

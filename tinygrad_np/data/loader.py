@@ -14,7 +14,7 @@ import numpy as np
 
 from ..counts import count
 from ..errors import RangeError, StateError
-from .randomness import Randomness, generator_state, restore_generator
+from ..randomness import Randomness, generator_state, restore_generator
 from .sources import Batch, as_batch, source
 
 

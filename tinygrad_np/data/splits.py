@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import RangeError, ShapeError
-from .randomness import Randomness
+from ..randomness import Randomness
 from .sources import same_length
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import RangeError
-from .randomness import Randomness
+from ..randomness import Randomness
 
 LETTERS = {
     "A": "001100 010010 111111 100001 100001",

@@ -11,9 +11,10 @@ from ..engine.tensor import Tensor
 from ..errors import DtypeError, RangeError, ShapeError
 from ..ops.attention import attention_weights
 from ..ops.dropout import check_probability
+from ..randomness import Randomness
 from . import functional as F
 from .linear import Linear
-from .module import Module, RandomState
+from .module import Module
 from .parameters import check_sizes, draw_uniform, parameter
 
 
@@ -42,7 +43,7 @@ class MultiheadAttention(Module):
     def __init__(
         self, embed_dim: int, num_heads: int, dropout: float = 0.0, bias: bool = True, kdim: int | None = None,
         vdim: int | None = None, batch_first: bool = True, *,
-        rng: RandomState = None, dtype: npt.DTypeLike = np.float32,
+        rng: Randomness = None, dtype: npt.DTypeLike = np.float32,
     ) -> None:  # fmt: skip
         kdim, vdim = embed_dim if kdim is None else kdim, embed_dim if vdim is None else vdim
         check_sizes("MultiheadAttention", embed_dim=embed_dim, num_heads=num_heads, kdim=kdim, vdim=vdim)

@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from ..errors import RangeError
 from ..ops.places import each, paddings
+from ..randomness import Randomness
 from . import functional as F
-from .module import Module, RandomState
+from .module import Module
 from .parameters import check_sizes, draw_uniform, parameter
 
 Sizes = int | tuple[int, ...]
@@ -27,7 +28,7 @@ class _Convolution(Module):
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: Sizes, stride: Sizes, dilation: Sizes, groups: int,
-        bias: bool, rng: RandomState, dtype: npt.DTypeLike,
+        bias: bool, rng: Randomness, dtype: npt.DTypeLike,
     ) -> None:  # fmt: skip
         title = type(self).__name__
         check_sizes(title, in_channels=in_channels, out_channels=out_channels, groups=groups)
@@ -69,7 +70,7 @@ class _Conv(_Convolution):
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: Sizes, stride: Sizes = 1, padding: Sizes | str = 0,
         dilation: Sizes = 1, groups: int = 1, bias: bool = True, padding_mode: str = "zeros", *,
-        rng: RandomState = None, dtype: npt.DTypeLike = np.float32,
+        rng: Randomness = None, dtype: npt.DTypeLike = np.float32,
     ) -> None:  # fmt: skip
         super().__init__(in_channels, out_channels, kernel_size, stride, dilation, groups, bias, rng, dtype)
         if padding_mode not in MODES:
@@ -94,7 +95,7 @@ class _ConvTranspose(_Convolution):
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: Sizes, stride: Sizes = 1, padding: Sizes = 0,
         output_padding: Sizes = 0, groups: int = 1, bias: bool = True, dilation: Sizes = 1, *,
-        rng: RandomState = None, dtype: npt.DTypeLike = np.float32,
+        rng: Randomness = None, dtype: npt.DTypeLike = np.float32,
     ) -> None:  # fmt: skip
         super().__init__(in_channels, out_channels, kernel_size, stride, dilation, groups, bias, rng, dtype)
         self.padding = each(padding, self.axes, "padding", type(self).__name__, least=0)

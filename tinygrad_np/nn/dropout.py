@@ -8,14 +8,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..ops.dropout import check_probability
+from ..randomness import Randomness
 from . import functional as F
-from .module import Module, RandomState
+from .module import Module
 
 
 class _Dropout(Module):
     function: ClassVar[Callable[..., Any]]
 
-    def __init__(self, p: float = 0.5, *, rng: RandomState = None) -> None:
+    def __init__(self, p: float = 0.5, *, rng: Randomness = None) -> None:
         check_probability(type(self).__name__, p)
         self.p = p
         self.rng = np.random.default_rng(rng)

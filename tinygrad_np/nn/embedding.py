@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import RangeError, ShapeError
+from ..randomness import Randomness
 from . import functional as F
-from .module import Module, RandomState
+from .module import Module
 from .parameters import check_sizes, parameter
 
 
@@ -26,7 +27,7 @@ class Embedding(Module):
 
     def __init__(
         self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None, *,
-        rng: RandomState = None, dtype: npt.DTypeLike = np.float32,
+        rng: Randomness = None, dtype: npt.DTypeLike = np.float32,
     ) -> None:  # fmt: skip
         check_sizes("Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
@@ -66,7 +67,7 @@ class LearnedPositions(Module):
     """
 
     def __init__(
-        self, max_length: int, features: int, *, rng: RandomState = None, dtype: npt.DTypeLike = np.float32
+        self, max_length: int, features: int, *, rng: Randomness = None, dtype: npt.DTypeLike = np.float32
     ) -> None:
         check_sizes("LearnedPositions", max_length=max_length, features=features)
         self.max_length, self.features = max_length, features

@@ -16,14 +16,14 @@ import numpy as np
 
 from ..engine.tensor import Tensor
 from ..errors import DtypeError, InPlaceError, RangeError, ShapeError
-from ..ops.dropout import RandomState
+from ..randomness import Randomness
 
 Filled = TypeVar("Filled", Tensor, np.ndarray)
 
 # -- the same for all entries --------------------------------------------------------------------
 
 
-def uniform(tensor: Filled, a: float = 0.0, b: float = 1.0, *, rng: RandomState = None) -> Filled:
+def uniform(tensor: Filled, a: float = 0.0, b: float = 1.0, *, rng: Randomness = None) -> Filled:
     """Uniform from a to b.
 
     >>> import numpy as np
@@ -36,7 +36,7 @@ def uniform(tensor: Filled, a: float = 0.0, b: float = 1.0, *, rng: RandomState 
     return _filled(tensor, lambda shape: np.random.default_rng(rng).uniform(a, b, shape))
 
 
-def normal(tensor: Filled, mean: float = 0.0, std: float = 1.0, *, rng: RandomState = None) -> Filled:
+def normal(tensor: Filled, mean: float = 0.0, std: float = 1.0, *, rng: Randomness = None) -> Filled:
     """Normal with this mean and standard deviation.
 
     >>> import numpy as np
@@ -49,7 +49,7 @@ def normal(tensor: Filled, mean: float = 0.0, std: float = 1.0, *, rng: RandomSt
 
 
 def trunc_normal(
-    tensor: Filled, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, *, rng: RandomState = None
+    tensor: Filled, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, *, rng: Randomness = None
 ) -> Filled:
     """Normal, with what falls outside of a to b drawn again.
 
@@ -151,7 +151,7 @@ def dirac(tensor: Filled, groups: int = 1) -> Filled:
     return _filled(tensor, identity)
 
 
-def orthogonal(tensor: Filled, gain: float = 1.0, *, rng: RandomState = None) -> Filled:
+def orthogonal(tensor: Filled, gain: float = 1.0, *, rng: Randomness = None) -> Filled:
     """Orthonormal rows, or columns if there are fewer of them, times `gain`; axes after the first count as one.
 
     Drawn evenly from all such matrices: Q of a matrix of normal numbers, with the signs of R's diagonal.
@@ -175,7 +175,7 @@ def orthogonal(tensor: Filled, gain: float = 1.0, *, rng: RandomState = None) ->
     return _filled(tensor, drawn)
 
 
-def sparse(tensor: Filled, sparsity: float, std: float = 0.01, *, rng: RandomState = None) -> Filled:
+def sparse(tensor: Filled, sparsity: float, std: float = 0.01, *, rng: Randomness = None) -> Filled:
     """A matrix of normal numbers of which a share `sparsity` of each column, rounded up, is 0.
 
     (Martens, Deep learning via Hessian-free optimization, 2010.)
@@ -231,7 +231,7 @@ _GAINS = {
 }
 
 
-def xavier_uniform(tensor: Filled, gain: float = 1.0, *, rng: RandomState = None) -> Filled:
+def xavier_uniform(tensor: Filled, gain: float = 1.0, *, rng: Randomness = None) -> Filled:
     """Uniform within gain * sqrt(6 / (fan_in + fan_out)) of 0.
 
     Keeps the variance of signals and of gradients, as well as both can be.  (Glorot and Bengio, Understanding the
@@ -246,7 +246,7 @@ def xavier_uniform(tensor: Filled, gain: float = 1.0, *, rng: RandomState = None
     return uniform(tensor, -bound, bound, rng=rng)
 
 
-def xavier_normal(tensor: Filled, gain: float = 1.0, *, rng: RandomState = None) -> Filled:
+def xavier_normal(tensor: Filled, gain: float = 1.0, *, rng: Randomness = None) -> Filled:
     """Normal with standard deviation gain * sqrt(2 / (fan_in + fan_out)); see `xavier_uniform`.
 
     >>> import numpy as np
@@ -258,7 +258,7 @@ def xavier_normal(tensor: Filled, gain: float = 1.0, *, rng: RandomState = None)
 
 
 def kaiming_uniform(
-    tensor: Filled, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", *, rng: RandomState = None
+    tensor: Filled, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", *, rng: Randomness = None
 ) -> Filled:
     """Uniform within gain * sqrt(3 / fan) of 0; see `kaiming_normal`.
 
@@ -272,7 +272,7 @@ def kaiming_uniform(
 
 
 def kaiming_normal(
-    tensor: Filled, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", *, rng: RandomState = None
+    tensor: Filled, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", *, rng: Randomness = None
 ) -> Filled:
     """Normal with standard deviation gain / sqrt(fan).
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..randomness import Randomness
 from . import functional as F
-from .module import Module, RandomState
+from .module import Module
 from .parameters import check_sizes, draw_uniform, parameter
 
 
@@ -26,7 +27,7 @@ class Linear(Module):
 
     def __init__(
         self, in_features: int, out_features: int, bias: bool = True, *,
-        rng: RandomState = None, dtype: npt.DTypeLike = np.float32,
+        rng: Randomness = None, dtype: npt.DTypeLike = np.float32,
     ) -> None:  # fmt: skip
         check_sizes("Linear", in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
@@ -58,7 +59,7 @@ class Bilinear(Module):
 
     def __init__(
         self, in1_features: int, in2_features: int, out_features: int, bias: bool = True, *,
-        rng: RandomState = None, dtype: npt.DTypeLike = np.float32,
+        rng: Randomness = None, dtype: npt.DTypeLike = np.float32,
     ) -> None:  # fmt: skip
         check_sizes("Bilinear", in1_features=in1_features, in2_features=in2_features, out_features=out_features)
         self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features

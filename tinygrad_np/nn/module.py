@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..engine.scopes import enclose
 from ..engine.tape import births, recording
 from ..engine.tensor import Hook, Tensor
-from ..ops.dropout import RandomState
+from ..randomness import Randomness
 from . import states, table
 from .tree import Part, array_of, children, is_buffer, is_parameter, nodes_of, once, own_parameters, walk
 
@@ -175,7 +175,7 @@ class Module(Part):
         states.cast(self, dtype)
         return self
 
-    def seed(self, rng: RandomState) -> Self:
+    def seed(self, rng: Randomness) -> Self:
         """Draw all parameters anew, and let all random numbers of the model follow from this generator or seed.
 
         >>> import tinygrad_np as tg

@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from ..errors import RangeError, ShapeError
 from ..ops.dropout import check_probability, dropout
+from ..randomness import Randomness
 from . import functional as F
-from .module import Module, RandomState
+from .module import Module
 from .parameters import check_sizes, draw_uniform, parameter
 
 States = tuple[Any, ...]
@@ -130,7 +131,7 @@ class _Layers(_Steps):
     def __init__(
         self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False,
         dropout: float = 0.0, bidirectional: bool = False, *,
-        rng: RandomState = None, dtype: npt.DTypeLike = np.float32,
+        rng: Randomness = None, dtype: npt.DTypeLike = np.float32,
     ) -> None:  # fmt: skip
         name = type(self).__name__
         check_sizes(name, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
@@ -252,7 +253,7 @@ class RNN(_Elman, _Layers):
     def __init__(
         self, input_size: int, hidden_size: int, num_layers: int = 1, nonlinearity: str = "tanh", bias: bool = True,
         batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, *,
-        rng: RandomState = None, dtype: npt.DTypeLike = np.float32,
+        rng: Randomness = None, dtype: npt.DTypeLike = np.float32,
     ) -> None:  # fmt: skip
         self._choose(nonlinearity)
         super().__init__(
@@ -293,7 +294,7 @@ class _Cell(_Steps):
 
     def __init__(
         self, input_size: int, hidden_size: int, bias: bool = True, *,
-        rng: RandomState = None, dtype: npt.DTypeLike = np.float32,
+        rng: Randomness = None, dtype: npt.DTypeLike = np.float32,
     ) -> None:  # fmt: skip
         check_sizes(type(self).__name__, input_size=input_size, hidden_size=hidden_size)
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
@@ -318,7 +319,7 @@ class RNNCell(_Elman, _Cell):
 
     def __init__(
         self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh", *,
-        rng: RandomState = None, dtype: npt.DTypeLike = np.float32,
+        rng: Randomness = None, dtype: npt.DTypeLike = np.float32,
     ) -> None:  # fmt: skip
         self._choose(nonlinearity)
         super().__init__(input_size, hidden_size, bias, rng=rng, dtype=dtype)

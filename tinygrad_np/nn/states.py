@@ -44,12 +44,11 @@ def load_state_dict(part: Part, state: Mapping[str, Any], strict: bool) -> None:
             "loaded.  Build the model as it was when the state was saved, or load what fits with strict=False, "
             "after taking out the arrays that do not."
         )
-    for path, array in own.items():
-        if path in given and array.flags.writeable:
-            array[...] = given[path]
     for path, value in entries(part):
-        if path in given and isinstance(value, Tensor):
-            written(value)
+        if path in given and own[path].flags.writeable:
+            own[path][...] = given[path]
+            if isinstance(value, Tensor):
+                written(value)
 
 
 def _arrays(part: Part) -> dict[str, np.ndarray]:

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..randomness import Randomness
 from . import functional as F
 from .attention import MultiheadAttention
 from .containers import Sequential
 from .dropout import Dropout
 from .linear import Linear
-from .module import Module, RandomState
+from .module import Module
 from .normalization import LayerNorm
 
 _ACTIVATIONS: dict[str, Callable[..., Any]] = {"relu": F.relu, "gelu": F.gelu}
@@ -47,7 +48,7 @@ class TransformerEncoderLayer(Module):
     def __init__(
         self, d_model: int, nhead: int, dim_feedforward: int = 2048, dropout: float = 0.1,
         activation: str | Callable[..., Any] = "relu", layer_norm_eps: float = 1e-5, batch_first: bool = True,
-        norm_first: bool = False, bias: bool = True, *, rng: RandomState = None, dtype: npt.DTypeLike = np.float32,
+        norm_first: bool = False, bias: bool = True, *, rng: Randomness = None, dtype: npt.DTypeLike = np.float32,
     ) -> None:  # fmt: skip
         rng = np.random.default_rng(rng)
         self.self_attn = MultiheadAttention(
@@ -104,7 +105,7 @@ class TransformerBlock(Module):
 
     def __init__(
         self, features: int, heads: int, hidden: int | None = None, dropout: float = 0.0, causal: bool = False,
-        activation: Callable[..., Any] = F.gelu, *, rng: RandomState = None, dtype: npt.DTypeLike = np.float32,
+        activation: Callable[..., Any] = F.gelu, *, rng: Randomness = None, dtype: npt.DTypeLike = np.float32,
     ) -> None:  # fmt: skip
         rng = np.random.default_rng(rng)
         hidden = 4 * features if hidden is None else hidden

@@ -10,7 +10,8 @@ import numpy as np
 from ..engine.door import bare
 from ..engine.op import composite, op
 from ..errors import DtypeError, ShapeError
-from .dropout import RandomState, dropout
+from ..randomness import Randomness
+from .dropout import dropout
 from .nn import floating, softmax, softmax_slope
 
 
@@ -46,7 +47,7 @@ def _check(query: Any, key: Any, value: Any) -> None:
 )
 def scaled_dot_product_attention(
     query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0, is_causal: bool = False,
-    scale: float | None = None, *, rng: RandomState = None,
+    scale: float | None = None, *, rng: Randomness = None,
 ) -> Any:  # fmt: skip
     """softmax(query @ key.mT * scale) @ value: for each query the mean of the values, weighted by how its key fits.
 

@@ -9,8 +9,7 @@ import numpy as np
 from ..engine.batched import Batched
 from ..engine.door import bare
 from ..errors import RangeError
-
-RandomState = np.random.Generator | int | None
+from ..randomness import Randomness
 
 # What selu goes to far below 0: -1.0507 * 1.6733.
 _SATURATED = -1.7580993408473766
@@ -22,7 +21,7 @@ def check_probability(name: str, p: float) -> None:
         raise RangeError(f"{name} sets a share of the entries to 0, and p={p!r} is none.  Give a number from 0 to 1.")
 
 
-def _kept(x: Any, p: float, rng: RandomState, axes: int) -> np.ndarray:
+def _kept(x: Any, p: float, rng: Randomness, axes: int) -> np.ndarray:
     """1 where entries stay, drawn at once for the last `axes` axes, in x's dtype (or float64 for whole numbers)."""
     shape = (*x.shape[: x.ndim - axes], *[1] * axes)
     kept = _uniform(bare(x), np.random.default_rng(rng), shape) >= p
@@ -37,7 +36,7 @@ def _uniform(like: Any, rng: np.random.Generator, shape: tuple[int, ...]) -> Any
     return rng.random(shape, np.float32)
 
 
-def _without(name: str, x: Any, p: float, rng: RandomState, axes: int) -> Any:
+def _without(name: str, x: Any, p: float, rng: Randomness, axes: int) -> Any:
     check_probability(name, p)
     if x.ndim < axes + bool(axes):
         raise RangeError(
@@ -52,7 +51,7 @@ def _without(name: str, x: Any, p: float, rng: RandomState, axes: int) -> Any:
     return x * mask
 
 
-def dropout(x: Any, p: float = 0.5, training: bool = True, *, rng: RandomState = None) -> Any:
+def dropout(x: Any, p: float = 0.5, training: bool = True, *, rng: Randomness = None) -> Any:
     """Each entry 0 with probability `p`, else divided by 1 - p; x itself where not `training` or p is 0.
 
     (Srivastava et al., "Dropout", 2014, with the scaling in training instead of in use.)
@@ -66,7 +65,7 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, *, rng: RandomState =
     return _without("dropout", x, p, rng, 0) if training and p else x
 
 
-def dropout1d(x: Any, p: float = 0.5, training: bool = True, *, rng: RandomState = None) -> Any:
+def dropout1d(x: Any, p: float = 0.5, training: bool = True, *, rng: Randomness = None) -> Any:
     """Whole channels 0 with probability `p`: x is (..., channels, length).
 
     >>> import numpy as np
@@ -80,7 +79,7 @@ def dropout1d(x: Any, p: float = 0.5, training: bool = True, *, rng: RandomState
     return _without("dropout1d", x, p, rng, 1) if training and p else x
 
 
-def dropout2d(x: Any, p: float = 0.5, training: bool = True, *, rng: RandomState = None) -> Any:
+def dropout2d(x: Any, p: float = 0.5, training: bool = True, *, rng: Randomness = None) -> Any:
     """Whole channels 0 with probability `p`: x is (..., channels, height, width).
 
     (Tompson et al., "Efficient object localization using convolutional networks", 2015.)
@@ -94,7 +93,7 @@ def dropout2d(x: Any, p: float = 0.5, training: bool = True, *, rng: RandomState
     return _without("dropout2d", x, p, rng, 2) if training and p else x
 
 
-def dropout3d(x: Any, p: float = 0.5, training: bool = True, *, rng: RandomState = None) -> Any:
+def dropout3d(x: Any, p: float = 0.5, training: bool = True, *, rng: Randomness = None) -> Any:
     """Whole channels 0 with probability `p`: x is (..., channels, depth, height, width).
 
     >>> import numpy as np
@@ -106,7 +105,7 @@ def dropout3d(x: Any, p: float = 0.5, training: bool = True, *, rng: RandomState
     return _without("dropout3d", x, p, rng, 3) if training and p else x
 
 
-def _alpha_dropout(name: str, x: Any, p: float, rng: RandomState, axes: int) -> Any:
+def _alpha_dropout(name: str, x: Any, p: float, rng: Randomness, axes: int) -> Any:
     check_probability(name, p)
     if p == 1:
         return _without(name, x, p, rng, 0)
@@ -116,7 +115,7 @@ def _alpha_dropout(name: str, x: Any, p: float, rng: RandomState, axes: int) -> 
     return x * (kept * scale) + ((1 - kept) * (scale * _SATURATED) - scale * _SATURATED * p)
 
 
-def alpha_dropout(x: Any, p: float = 0.5, training: bool = True, *, rng: RandomState = None) -> Any:
+def alpha_dropout(x: Any, p: float = 0.5, training: bool = True, *, rng: Randomness = None) -> Any:
     """Dropout for networks of `selu`: mean and variance of entries with mean 0 and variance 1 stay.
 
     (Klambauer et al., "Self-normalizing neural networks", 2017.)
@@ -130,7 +129,7 @@ def alpha_dropout(x: Any, p: float = 0.5, training: bool = True, *, rng: RandomS
     return _alpha_dropout("alpha_dropout", x, p, rng, 0) if training and p else x
 
 
-def feature_alpha_dropout(x: Any, p: float = 0.5, training: bool = True, *, rng: RandomState = None) -> Any:
+def feature_alpha_dropout(x: Any, p: float = 0.5, training: bool = True, *, rng: Randomness = None) -> Any:
     """`alpha_dropout` of whole channels: x is (samples, channels, ...).
 
     >>> import numpy as np

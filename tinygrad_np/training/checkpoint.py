@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..data.randomness import generator_state, restore_generator
 from ..engine.tensor import Tensor
 from ..errors import StateError
 from ..nn.module import Module
+from ..randomness import generator_state, restore_generator
 from ..serialize import SaveFileError, load, save
 from .history import History
 from .stopping import EarlyStopping

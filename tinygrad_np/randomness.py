@@ -1,4 +1,4 @@
-"""The state of a random generator as plain numbers and lists, and back."""
+"""What random numbers come from; the state of a generator as plain numbers and lists, and back."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import StateError
+from .errors import StateError
 
 Randomness = np.random.Generator | int | None
+"""What `rng=` takes: a generator, a seed for one, or None for fresh entropy."""
 
 
 def plain(value: Any) -> Any:
