@@ -82,6 +82,13 @@ def test_imports_go_one_way(earlier):
             assert not later, f"{module} comes before {later}"
 
 
+def test_layers_load_on_use_only():
+    # Who derives formulas by hand starts without them.
+    assert not [
+        name for name in reachable("") if any(belongs(name, part) for part in ("nn", "optim", "data", "training"))
+    ]
+
+
 @pytest.mark.parametrize("module", FILES)
 def test_no_cycles(module):
     assert module not in reachable(module)

@@ -1,6 +1,6 @@
 """Comparing gradients: numeric ones, checks of derivatives, and what is wrong with a hand-written one.
 
-`strategies` (for hypothesis) is loaded on use.
+`strategies` (for hypothesis) and `check_module` (for models) are loaded on use.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from typing import Any
 
 from .compare import GradientMismatch, assert_grads_match, compare_grads
 from .gradcheck import GradientCheck, GradientCheckError, check_grad
-from .modules import check_module
 from .numeric import NumericGradient, numeric_grad
 from .tolerance import Tolerance, digits, scaled_error, tolerance
 
@@ -25,7 +24,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Only who uses it needs hypothesis.
+    # Only who uses them needs hypothesis, or layers.
     if name == "strategies":
         return importlib.import_module(".strategies", __name__)
+    if name == "check_module":
+        return importlib.import_module(".modules", __name__).check_module
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

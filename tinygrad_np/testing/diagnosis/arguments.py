@@ -10,7 +10,6 @@ import numpy as np
 
 from ...engine.tensor import Tensor
 from ...errors import AutogradError, DtypeError, RangeError
-from ...nn.module import Module
 from ..tolerance import tolerance
 
 _HAND = 'Give a dict such as {"dW1": dW1, "db1": db1}, or a function that returns one.'
@@ -18,7 +17,7 @@ _HAND = 'Give a dict such as {"dW1": dW1, "db1": db1}, or a function that return
 
 def check(hand: Any, tensors: Any, loss: Any, shapes: Any, seed: Any, rtol: Any, atol: Any) -> None:
     """Raise DtypeError, RangeError or AutogradError for arguments that `compare_grads` cannot take."""
-    if isinstance(hand, Module):
+    if hasattr(hand, "named_parameters"):
         raise DtypeError(
             f"`hand`, the gradients by name, is the model {type(hand).__name__}, which autograd differentiates: it is "
             'the second argument.  Write compare_grads({"dfc1.weight": ...}, model, loss).'
